@@ -1,0 +1,14 @@
+//! Test support of the Linkspan family.
+//!
+//! * [`vectors`] finds the shared vectors: `LINKSPAN_VECTORS`, or `shared/vectors` beside the
+//!   checkout. In CI (`CI` is set) their absence is a failure; elsewhere the test says that it is
+//!   skipped.
+//! * [`Network`] is a virtual network: seeded, in virtual time, with loss, duplication, delay and
+//!   reordering.
+#![forbid(unsafe_code)]
+
+mod network;
+mod vectors;
+
+pub use network::{Link, Network, Packet};
+pub use vectors::vectors;
