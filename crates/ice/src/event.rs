@@ -1,0 +1,58 @@
+use crate::{Candidate, Role, SelectedPair, StreamId};
+
+/// What an [`Agent`](crate::Agent) has to tell.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum IceEvent {
+    /// A local candidate was found by gathering: signal it when trickling.
+    NewLocalCandidate {
+        /// Its stream.
+        stream: StreamId,
+        /// What to signal.
+        candidate: Candidate,
+    },
+    /// All servers have answered or timed out; the local candidates are complete.
+    GatheringComplete,
+    /// A component has its selected pair: data may flow.
+    ComponentConnected {
+        /// Its stream.
+        stream: StreamId,
+        /// 1 for RTP, 2 for RTCP.
+        component: u16,
+        /// The pair.
+        pair: SelectedPair,
+    },
+    /// A component moved to another pair: a better one was nominated, or a restart ended.
+    PairChanged {
+        /// Its stream.
+        stream: StreamId,
+        /// 1 for RTP, 2 for RTCP.
+        component: u16,
+        /// The pair.
+        pair: SelectedPair,
+    },
+    /// All components of a stream have their pair.
+    StreamConnected {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// All streams have all their pairs.
+    Completed,
+    /// No pair can be found for some component of a stream. Only a restart helps.
+    Failed {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// RFC 7675: the peer has not agreed for 30 s to receive. Stop sending; only a restart helps.
+    ConsentLost {
+        /// The stream.
+        stream: StreamId,
+        /// Its component.
+        component: u16,
+    },
+    /// A role conflict was repaired (RFC 8445 §7.3.1.1): this side has changed its role.
+    RoleChanged {
+        /// The role now.
+        role: Role,
+    },
+}
