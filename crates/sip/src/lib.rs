@@ -1,2 +1,40 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+
+mod error;
+mod framing;
+mod header_name;
+mod headers;
+mod lex;
+mod limits;
+mod message;
+mod method;
+mod name_addr;
+mod params;
+mod path;
+mod request;
+mod typed;
+mod ua;
+mod uri;
+mod uri_eq;
+mod validate;
+
+pub mod ms;
+
+pub use error::{HeaderError, ParseError, ParseErrorKind, ValueError};
+pub use framing::{Frame, FrameError, LimitError, StreamFramer};
+pub use header_name::HeaderName;
+pub use headers::{Headers, Values};
+pub use limits::Limits;
+pub use message::{Message, StartLine};
+pub use method::{Method, MethodError, StatusCode};
+pub use name_addr::{NameAddr, NameAddrRef};
+pub use params::{Params, ParamsIter, ParamsRef};
+pub use path::{ConnectionId, Path, Received, Transmit, Transport};
+pub use request::{Body, Origin, Request, Response};
+pub use typed::{CSeq, NameAddrs, Tokens, Via, Vias};
+pub use ua::{
+    Dialect, EndCause, InputError, OutgoingInvite, RefusedError, RequestId, SessionId,
+    SessionTimer, Timers, UaConfig, UaEvent, UserAgent, VerbError,
+};
+pub use uri::{Uri, UriRef};

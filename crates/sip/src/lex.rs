@@ -1,0 +1,212 @@
+//! The small grammar that every header shares (RFC 3261 §25.1).
+
+/// token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~")
+pub(crate) const TOKEN: u8 = 1;
+/// Octets that stand unescaped in the user part of a SIP URI.
+pub(crate) const USER: u8 = 2;
+/// Octets that stand unescaped in the parameters and headers of a SIP URI.
+pub(crate) const PARAM: u8 = 4;
+/// Octets of a host name.
+pub(crate) const HOST: u8 = 8;
+/// Octets of `word`, of which Call-ID is made.
+pub(crate) const WORD: u8 = 16;
+
+static CLASS: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        let octet = i as u8;
+        let mut class = 0;
+        if octet.is_ascii_alphanumeric() {
+            class |= TOKEN | USER | PARAM | HOST | WORD;
+        }
+        if contains(b"-.!%*_+`'~", octet) {
+            class |= TOKEN | WORD;
+        }
+        if contains(b"()<>:\\\"/[]?{}@", octet) {
+            class |= WORD;
+        }
+        // mark, user-unreserved, and "%" and ":", which are checked apart.
+        if contains(b"-_.!~*'()&=+$,;?/%:#[]", octet) {
+            class |= USER;
+        }
+        // param-unreserved, hnv-unreserved, mark, and the separators that are split on before.
+        if contains(b"-_.!~*'()[]/:&+$%=?;,@|{}^`", octet) {
+            class |= PARAM;
+        }
+        if contains(b"-._", octet) {
+            class |= HOST;
+        }
+        if octet >= 0x80 {
+            class |= USER | PARAM;
+        }
+        table[i] = class;
+        i += 1;
+    }
+    table
+}
+
+const fn contains(set: &[u8], octet: u8) -> bool {
+    let mut i = 0;
+    while i < set.len() {
+        if set[i] == octet {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+#[inline]
+pub(crate) fn is(octet: u8, class: u8) -> bool {
+    CLASS.get(octet as usize).is_some_and(|classes| classes & class != 0)
+}
+
+/// The first octet that is not of the class.
+#[inline]
+pub(crate) fn find_not(text: &[u8], class: u8) -> Option<usize> {
+    text.iter().position(|&octet| !is(octet, class))
+}
+
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && find_not(text.as_bytes(), TOKEN).is_none()
+}
+
+/// Linear whitespace, folds included.
+#[inline]
+pub(crate) fn is_lws(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
+}
+
+pub(crate) fn trim_start(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\r', '\n'])
+}
+
+/// Where the quoted string that starts at `at` ends (behind its closing quote).
+pub(crate) fn quoted_end(text: &[u8], at: usize) -> Option<usize> {
+    let mut i = at.checked_add(1)?;
+    loop {
+        match text.get(i)? {
+            b'"' => return Some(i + 1),
+            b'\\' => i += 2,
+            _ => i += 1,
+        }
+    }
+}
+
+/// Splits at the first `separator` outside quotes and angle brackets. The second half is without
+/// the separator.
+pub(crate) fn split_outside(text: &str, separator: u8) -> Result<(&str, Option<&str>), usize> {
+    let bytes = text.as_bytes();
+    let mut i = 0;
+    let mut in_brackets = false;
+    while let Some(&octet) = bytes.get(i) {
+        match octet {
+            // A quote inside brackets is part of a broken URI; it must not hide the ">".
+            b'"' if !in_brackets => i = quoted_end(bytes, i).ok_or(i)?,
+            b'<' => {
+                in_brackets = true;
+                i += 1;
+            }
+            b'>' => {
+                in_brackets = false;
+                i += 1;
+            }
+            octet if octet == separator && !in_brackets => {
+                return Ok((text.get(..i).unwrap_or(""), text.get(i + 1..)));
+            }
+            _ => i += 1,
+        }
+    }
+    Ok((text, None))
+}
+
+/// Splits a comma list; empty elements are an error of their offset.
+#[derive(Clone, Debug)]
+pub(crate) struct CommaList<'a> {
+    whole: usize,
+    rest: Option<&'a str>,
+}
+
+impl<'a> CommaList<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { whole: text.len(), rest: Some(text) }
+    }
+}
+
+impl<'a> Iterator for CommaList<'a> {
+    type Item = Result<&'a str, usize>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.rest.take()?;
+        let at = self.whole - rest.len();
+        match split_outside(rest, b',') {
+            Ok((element, rest)) => {
+                self.rest = rest;
+                let element = trim(element);
+                if element.is_empty() { Some(Err(at)) } else { Some(Ok(element)) }
+            }
+            Err(offset) => Some(Err(at + offset)),
+        }
+    }
+}
+
+/// A number of decimal digits only.
+pub(crate) fn number<T: TryFrom<u64>>(text: &str) -> Option<T> {
+    if text.is_empty() || text.len() > 40 {
+        return None;
+    }
+    let mut value: u64 = 0;
+    for octet in text.bytes() {
+        let digit = octet.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    T::try_from(value).ok()
+}
+
+/// The text of a quoted string without quotes and escapes.
+pub(crate) fn unquote(text: &str) -> std::borrow::Cow<'_, str> {
+    let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
+        return std::borrow::Cow::Borrowed(text);
+    };
+    if !inner.contains('\\') {
+        return std::borrow::Cow::Borrowed(inner);
+    }
+    let mut plain = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            '\\' => plain.extend(chars.next()),
+            other => plain.push(other),
+        }
+    }
+    std::borrow::Cow::Owned(plain)
+}
+
+/// The text as a quoted string.
+pub(crate) fn quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => {
+                quoted.push('\\');
+                quoted.push(char);
+            }
+            // A line end cannot be escaped; it must not end the header either.
+            '\r' | '\n' => quoted.push(' '),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
