@@ -1,2 +1,30 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+
+mod config;
+mod event;
+mod gateway;
+mod id;
+mod limits;
+mod media;
+mod policy;
+mod ports;
+mod routing;
+
+pub use config::{
+    AddressRange, AudioCodec, Config, ConfigError, DomainPattern, Encryption, H264, IceKind,
+    Listener, NextHop, NextHopError, PacketizationModes, PatternError, Problem, Route, SideConfig,
+    SignallingTransport,
+};
+pub use event::{CallState, GatewayCounters, GatewayEvent, LadderLine};
+pub use gateway::Gateway;
+pub use id::{CallId, Side, StreamId, StreamKind};
+pub use limits::{Limits, Timers};
+pub use media::{
+    AgreedStream, ConnectError, Counters, DropReason, Feedback, Incoming, KeyError, LocalIce,
+    MediaCommand, MediaEngine, MediaEvent, MediaInputError, MediaKey, MediaTransmit,
+    MediaTransport, RemoteIce, RemoteMedia, SendError, StreamCodec, StreamFormat, StreamStatistics,
+    TransportConfig, TransportEvent,
+};
+pub use policy::{Diagnostic, Rejection, better_rejection, map_rejection, tries_next_hop};
+pub use routing::{Decision, RefusalReason, RouteQuery, decide};

@@ -1,0 +1,150 @@
+use super::{Config, IceKind, SideConfig, SignallingTransport};
+use crate::id::Side;
+use crate::ports::Ports;
+
+/// A configuration that a gateway would not start with: every problem, not only the first.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{} problems in the configuration, first: {}", .problems.len(), Self::first(.problems))]
+pub struct ConfigError {
+    /// What is wrong, in the order of the fields.
+    pub problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    fn first(problems: &[Problem]) -> String {
+        problems.first().map(|p| format!("{}: {}", p.field, p.reason)).unwrap_or_default()
+    }
+}
+
+/// One thing that is wrong in a configuration.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    /// The field, as a path: `routes[2].next-hops`.
+    pub field: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+impl Config {
+    /// Checks what the types alone cannot say.
+    ///
+    /// # Errors
+    ///
+    /// Every problem found.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut problems = Vec::new();
+        let mut report = |field: String, reason: &'static str| {
+            problems.push(Problem { field, reason });
+        };
+        if self.name.is_empty() || self.name.contains(|c: char| c.is_whitespace() || c == '"') {
+            report("name".into(), "expected a host name");
+        }
+        if self.product.contains(|c: char| c.is_control()) {
+            report("product".into(), "control characters cannot stand in a header");
+        }
+        check_side(Side::Lync, &self.lync, &mut report);
+        check_side(Side::Standard, &self.standard, &mut report);
+        self.check_routes(&mut report);
+        self.check_overlap(&mut report);
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+    }
+
+    fn check_routes(&self, report: &mut impl FnMut(String, &'static str)) {
+        for (n, route) in self.routes.iter().enumerate() {
+            if route.next_hops.is_empty() {
+                report(format!("routes[{n}].next-hops"), "no next hop");
+            }
+            if route.from == Some(route.to) && !route.hairpin {
+                report(format!("routes[{n}].from"), "from equals to, and hairpin is off");
+            }
+            let udp = |hop: &super::NextHop| hop.transport == SignallingTransport::Udp;
+            if route.to == Side::Lync && route.next_hops.iter().any(udp) {
+                report(format!("routes[{n}].next-hops"), "lync has no UDP");
+            }
+        }
+    }
+
+    fn check_overlap(&self, report: &mut impl FnMut(String, &'static str)) {
+        let (a, b) = (&self.lync, &self.standard);
+        let apart = a.last_port < b.first_port || b.last_port < a.first_port;
+        if a.media_address == b.media_address && !apart {
+            report("standard.first-port".into(), "the two sides' media ports overlap");
+        }
+        for listener in &a.listeners {
+            if b.listeners.contains(listener) {
+                report("standard.listeners".into(), "a listener belongs to one side only");
+            }
+        }
+    }
+}
+
+fn check_side(side: Side, config: &SideConfig, report: &mut impl FnMut(String, &'static str)) {
+    let range = config.first_port..=config.last_port;
+    if Ports::new(range, core::time::Duration::ZERO).pairs() == 0 || config.first_port == 0 {
+        report(format!("{side}.first-port"), "no pair of ports in the range");
+    }
+    if config.audio.is_empty() {
+        report(format!("{side}.audio"), "no audio codec");
+    }
+    if !(200..=60_000).contains(&config.max_payload) {
+        report(format!("{side}.max-payload"), "expected 200 to 60000 octets");
+    }
+    if side == Side::Standard && config.ice == IceKind::MsIce2 {
+        report(format!("{side}.ice"), "MS-ICE2 is Lync's");
+    }
+    let profile = &config.h264.profile_level_id;
+    if profile.len() != 6 || !profile.bytes().all(|b| b.is_ascii_hexdigit()) {
+        report(format!("{side}.h264.profile-level-id"), "expected six hex digits");
+    }
+    if config.media_address.is_unspecified() && config.advertised_address.is_none() {
+        report(format!("{side}.media-address"), "needs advertised-address beside it");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Route;
+
+    fn fields(config: &Config) -> Vec<String> {
+        config.check().err().map_or_else(Vec::new, |e| {
+            assert!(!e.to_string().is_empty());
+            e.problems.into_iter().map(|p| p.field).collect()
+        })
+    }
+
+    #[test]
+    fn defaults_are_sound() {
+        assert_eq!(fields(&Config::default()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_problem_is_named() {
+        let mut config = Config { name: "a b".into(), ..Config::default() };
+        config.lync.first_port = 50_001;
+        config.lync.last_port = 50_001;
+        config.standard.audio.clear();
+        config.standard.ice = IceKind::MsIce2;
+        config.standard.h264.profile_level_id = "42".into();
+        config.standard.max_payload = 10;
+        config.routes.push(Route::new("example.test".parse().unwrap(), Side::Lync));
+        config.routes.push(Route::new("example.test".parse().unwrap(), Side::Lync));
+        config.routes[1].from = Some(Side::Lync);
+        config.routes[1].next_hops.push("udp:192.0.2.1".parse().unwrap());
+        assert_eq!(
+            fields(&config),
+            [
+                "name",
+                "lync.first-port",
+                "standard.audio",
+                "standard.max-payload",
+                "standard.ice",
+                "standard.h264.profile-level-id",
+                "routes[0].next-hops",
+                "routes[1].from",
+                "routes[1].next-hops",
+                "standard.first-port",
+            ]
+        );
+    }
+}

@@ -1,0 +1,221 @@
+//! When to ask for a keyframe or for video at all, and when a request is a repetition.
+
+use core::time::Duration;
+use std::time::Instant;
+
+/// Wants a keyframe from the sender of a stream until one comes.
+///
+/// A request is repeated with the same number until the keyframe arrives (MS-RTP: identical
+/// numbers are one request), ever more slowly; a new wish gets a new number, and requests never
+/// follow each other closer than [`KeyframeWish::GAP`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeyframeWish {
+    number: u16,
+    wanted: Option<Wanted>,
+    last_sent: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    due: Instant,
+    repeat: Duration,
+}
+
+impl KeyframeWish {
+    /// Requests on the wire keep this distance.
+    pub(crate) const GAP: Duration = Duration::from_millis(500);
+    const LONGEST: Duration = Duration::from_secs(4);
+
+    /// A keyframe is wanted. While an earlier wish is open this is the same wish.
+    pub(crate) fn want(&mut self, now: Instant) {
+        if self.wanted.is_none() {
+            self.number = self.number.wrapping_add(1);
+            let earliest = self.last_sent.map_or(now, |sent| now.max(sent + Self::GAP));
+            self.wanted = Some(Wanted { due: earliest, repeat: Self::GAP });
+        }
+    }
+
+    /// A keyframe has arrived.
+    pub(crate) fn arrived(&mut self) {
+        self.wanted = None;
+    }
+
+    /// The number of the request to send now, if one is due.
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<u16> {
+        let wanted = self.wanted.as_mut().filter(|w| w.due <= now)?;
+        wanted.due = now + wanted.repeat;
+        wanted.repeat = (wanted.repeat * 2).min(Self::LONGEST);
+        self.last_sent = Some(now);
+        Some(self.number)
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.wanted.map(|w| w.due)
+    }
+
+    /// Whether a keyframe is being waited for.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.wanted.is_some()
+    }
+}
+
+/// Sends the video source request that a Lync sender waits for.
+///
+/// [MS-RTP] §2.2.12.2: the same number in repetitions. Repeated every half second, backing off to
+/// five, until video arrives; then refreshed at the slow rate.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SourceRequest {
+    number: u16,
+    state: Option<Requesting>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Requesting {
+    due: Instant,
+    repeat: Duration,
+    keyframe: bool,
+}
+
+impl SourceRequest {
+    const FIRST: Duration = Duration::from_millis(500);
+    const SLOWEST: Duration = Duration::from_secs(5);
+
+    /// Video is wanted from now on.
+    pub(crate) fn start(&mut self, now: Instant) {
+        self.number = self.number.wrapping_add(1);
+        self.state = Some(Requesting { due: now, repeat: Self::FIRST, keyframe: true });
+    }
+
+    /// Video is not wanted any more.
+    pub(crate) fn stop(&mut self) {
+        self.state = None;
+    }
+
+    /// Video has arrived.
+    pub(crate) fn arrived(&mut self, now: Instant) {
+        if let Some(state) = &mut self.state
+            && state.repeat < Self::SLOWEST
+        {
+            *state =
+                Requesting { due: now + Self::SLOWEST, repeat: Self::SLOWEST, keyframe: false };
+        }
+    }
+
+    /// Number of the request to send now, and whether it asks for a keyframe.
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<(u16, bool)> {
+        let state = self.state.as_mut().filter(|s| s.due <= now)?;
+        state.due = now + state.repeat;
+        // Strictly below the slowest rate until video has arrived.
+        let doubled = state.repeat * 2;
+        state.repeat = if state.keyframe {
+            doubled.min(Self::SLOWEST - Duration::from_millis(1))
+        } else {
+            Self::SLOWEST
+        };
+        Some((self.number, state.keyframe))
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.state.map(|s| s.due)
+    }
+}
+
+/// Lets through one keyframe request of each number, and no more than one in half a second.
+///
+/// What is held back is not lost: a receiver that still has no picture asks again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RequestGate {
+    last_number: Option<u16>,
+    last_passed: Option<Instant>,
+    /// Requests held back.
+    pub(crate) suppressed: u64,
+}
+
+impl RequestGate {
+    /// Whether a request goes on to the sender. `number` is `None` for forms without one.
+    pub(crate) fn pass(&mut self, number: Option<u16>, now: Instant) -> bool {
+        let repeated = number.is_some() && number == self.last_number;
+        let early = self.last_passed.is_some_and(|at| now < at + KeyframeWish::GAP);
+        if repeated || early {
+            self.suppressed += 1;
+            return false;
+        }
+        if number.is_some() {
+            self.last_number = number;
+        }
+        self.last_passed = Some(now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn a_wish_is_repeated_with_its_number_until_the_keyframe_comes() {
+        let t = Instant::now();
+        let mut wish = KeyframeWish::default();
+        assert_eq!(wish.poll(t), None);
+        wish.want(t);
+        assert_eq!(wish.poll(t), Some(1));
+        wish.want(t + ms(1));
+        assert_eq!(wish.poll(t + ms(499)), None);
+        assert_eq!(wish.poll(t + ms(500)), Some(1));
+        assert_eq!(wish.poll_timeout(), Some(t + ms(1500)));
+        wish.arrived();
+        assert_eq!(wish.poll_timeout(), None);
+        // A new wish has a new number and keeps its distance from the last request.
+        wish.want(t + ms(600));
+        assert_eq!(wish.poll(t + ms(600)), None);
+        assert_eq!(wish.poll(t + ms(1000)), Some(2));
+    }
+
+    #[test]
+    fn wishes_are_bounded_under_constant_loss() {
+        let t = Instant::now();
+        let mut wish = KeyframeWish::default();
+        let sent = (0..60_000_u64)
+            .step_by(10)
+            .filter(|n| {
+                wish.want(t + ms(*n));
+                wish.poll(t + ms(*n)).is_some()
+            })
+            .count();
+        assert!((10..=20).contains(&sent), "{sent} in a minute");
+    }
+
+    #[test]
+    fn video_is_asked_for_until_it_arrives_and_then_refreshed() {
+        let t = Instant::now();
+        let mut request = SourceRequest::default();
+        request.start(t);
+        assert_eq!(request.poll(t), Some((1, true)));
+        assert_eq!(request.poll(t + ms(400)), None);
+        assert_eq!(request.poll(t + ms(500)), Some((1, true)));
+        request.arrived(t + ms(700));
+        assert_eq!(request.poll(t + ms(5_000)), None);
+        assert_eq!(request.poll(t + ms(5_700)), Some((1, false)));
+        request.stop();
+        assert_eq!(request.poll(t + ms(60_000)), None);
+        request.start(t + ms(60_000));
+        assert_eq!(request.poll(t + ms(60_000)), Some((2, true)));
+    }
+
+    #[test]
+    fn repeated_and_early_requests_are_held_back() {
+        let t = Instant::now();
+        let mut gate = RequestGate::default();
+        assert!(gate.pass(Some(7), t));
+        assert!(!gate.pass(Some(7), t + ms(5_000)));
+        assert!(gate.pass(Some(8), t + ms(5_000)));
+        assert!(!gate.pass(None, t + ms(5_100)));
+        assert!(gate.pass(None, t + ms(5_600)));
+        assert!(!gate.pass(Some(8), t + ms(9_000)));
+        assert_eq!(gate.suppressed, 3);
+    }
+}
