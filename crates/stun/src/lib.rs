@@ -1,8 +1,31 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod address;
+mod attribute;
+mod builder;
+mod demultiplex;
+mod dialect;
 mod error;
+mod fingerprint;
+mod getters;
+#[cfg(test)]
+mod hex;
+mod integrity;
+mod kind;
+mod message;
+mod transaction;
 mod transport;
 
+pub use attribute::{AttributeType, RawAttribute};
+pub use builder::{BuildError, MessageBuilder};
+pub use demultiplex::{PacketKind, demultiplex};
+pub use dialect::Dialect;
 pub use error::ParseError;
+pub use fingerprint::Fingerprint;
+pub use getters::ErrorCode;
+pub use integrity::{IntegrityError, IntegrityKey, userhash};
+pub use kind::{Class, Method};
+pub use message::{Attributes, Message};
+pub use transaction::TransactionId;
 pub use transport::{Received, Transmit, Transport};
