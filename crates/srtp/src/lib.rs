@@ -1,2 +1,24 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+
+mod crypto;
+mod error;
+mod header;
+mod header_extension;
+mod key;
+mod keys;
+mod options;
+mod receiver;
+mod replay;
+mod sdes;
+mod sender;
+mod sources;
+mod suite;
+
+pub use error::{KeyError, ProtectError, SdesError, UnprotectError};
+pub use key::MasterKey;
+pub use options::{HeaderExtensions, Options};
+pub use receiver::Receiver;
+pub use sdes::{KeyParams, Mki};
+pub use sender::Sender;
+pub use suite::Suite;

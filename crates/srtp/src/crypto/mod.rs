@@ -1,0 +1,13 @@
+//! What the contexts need of cryptography, and no more.
+
+mod aes_cm;
+mod gcm;
+mod hmac_sha1;
+mod kdf;
+mod session;
+
+pub(crate) use aes_cm::AesCm;
+pub(crate) use gcm::Gcm;
+pub(crate) use hmac_sha1::HmacSha1;
+pub(crate) use kdf::{Label, derive};
+pub(crate) use session::{Session, SessionKeys};

@@ -1,0 +1,95 @@
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::{AesCm, Gcm, HmacSha1, Label, derive};
+use crate::{MasterKey, Suite};
+
+/// Session keys of one master key, for RTP or for RTCP.
+pub(crate) struct SessionKeys {
+    pub(crate) session: Session,
+    /// Encryption of header extensions (RFC 6904), where that is on.
+    pub(crate) header: Option<(AesCm, u128)>,
+    salt: u128,
+}
+
+/// The algorithms of a suite with their keys.
+#[allow(clippy::large_enum_variant, reason = "one per key, never moved around")]
+pub(crate) enum Session {
+    Cm { aes: AesCm, mac: HmacSha1 },
+    Gcm(Gcm),
+    Null { mac: HmacSha1 },
+}
+
+impl SessionKeys {
+    /// Derives the keys for RTP.
+    pub(crate) fn rtp(master: &MasterKey, quotient: u64, header: bool) -> Option<Self> {
+        let labels = [Label::RtpEncryption, Label::RtpAuthentication, Label::RtpSalt];
+        let mut keys = Self::derive(master, quotient, labels)?;
+        if header {
+            // RFC 6904 §3.1: AES-CM, also for the AEAD suites; the salt has 14 octets.
+            let mut key = Zeroizing::new([0u8; 32]);
+            let (key, _) = key.split_at_mut(master.suite().key_len());
+            derive(master, Label::HeaderEncryption, quotient, key)?;
+            let mut salt = [0u8; 14];
+            derive(master, Label::HeaderSalt, quotient, &mut salt)?;
+            keys.header = Some((AesCm::new(key)?, left_aligned(&salt)));
+            salt.zeroize();
+        }
+        Some(keys)
+    }
+
+    /// Derives the keys for RTCP.
+    pub(crate) fn rtcp(master: &MasterKey, quotient: u64) -> Option<Self> {
+        let labels = [Label::RtcpEncryption, Label::RtcpAuthentication, Label::RtcpSalt];
+        Self::derive(master, quotient, labels)
+    }
+
+    /// The counter block of RFC 3711 §4.1.1.
+    #[inline]
+    pub(crate) fn iv(&self, ssrc: u32, index: u64) -> u128 {
+        self.salt ^ (u128::from(ssrc) << 64) ^ (u128::from(index) << 16)
+    }
+
+    /// The nonce of RFC 7714 §8.1 and §9.1: 16 zero bits, SSRC, 48 bits of index, XOR salt.
+    #[inline]
+    pub(crate) fn nonce(&self, ssrc: u32, index: u64) -> [u8; 12] {
+        let iv = (self.salt >> 32) ^ (u128::from(ssrc) << 48) ^ u128::from(index);
+        iv.to_be_bytes().last_chunk().copied().unwrap_or_default()
+    }
+
+    fn derive(master: &MasterKey, quotient: u64, labels: [Label; 3]) -> Option<Self> {
+        let [encryption, authentication, salting] = labels;
+        let suite = master.suite();
+        let mut salt_octets = Zeroizing::new([0u8; 14]);
+        let (salt, _) = salt_octets.split_at_mut(suite.salt_len());
+        derive(master, salting, quotient, salt)?;
+        let salt = left_aligned(salt);
+
+        let mut key_octets = Zeroizing::new([0u8; 32]);
+        let (key, _) = key_octets.split_at_mut(suite.key_len());
+        derive(master, encryption, quotient, key)?;
+        if suite.is_aead() {
+            return Some(Self { session: Session::Gcm(Gcm::new(key)?), header: None, salt });
+        }
+        let mut mac_key = Zeroizing::new([0u8; 20]);
+        derive(master, authentication, quotient, &mut *mac_key)?;
+        let mac = HmacSha1::new(&mac_key);
+        let session = match suite {
+            Suite::NullHmacSha1_80 => Session::Null { mac },
+            _ => Session::Cm { aes: AesCm::new(key)?, mac },
+        };
+        Some(Self { session, header: None, salt })
+    }
+}
+
+impl Drop for SessionKeys {
+    fn drop(&mut self) {
+        self.salt.zeroize();
+    }
+}
+
+/// A salt at the high end of a block.
+fn left_aligned(salt: &[u8]) -> u128 {
+    let mut block = [0u8; 16];
+    block.iter_mut().zip(salt).for_each(|(to, from)| *to = *from);
+    u128::from_be_bytes(block)
+}

@@ -1,0 +1,150 @@
+use crate::crypto::SessionKeys;
+use crate::{HeaderExtensions, KeyError, KeyParams, MasterKey, Mki, Options, Suite};
+
+/// The master keys of one direction, with the session keys derived from them.
+pub(crate) struct KeySet {
+    entries: Vec<Entry>,
+    mki_len: usize,
+}
+
+/// One master key.
+pub(crate) struct Entry {
+    pub(crate) mki: Option<Mki>,
+    /// Packets it may still protect or accept, RTP and RTCP each.
+    pub(crate) rtp_left: u64,
+    pub(crate) rtcp_left: u64,
+    rtp: Derived,
+    rtcp: Derived,
+}
+
+/// Session keys, made again when the key derivation rate says so.
+struct Derived {
+    master: Option<MasterKey>,
+    /// log2 of the key derivation rate.
+    rate: u32,
+    header: bool,
+    rtcp: bool,
+    current: (u64, SessionKeys),
+    /// The keys used before: packets reordered across a derivation need both.
+    previous: Option<(u64, SessionKeys)>,
+}
+
+impl KeySet {
+    pub(crate) fn new(
+        suite: Suite,
+        keys: &[KeyParams],
+        options: &Options,
+    ) -> Result<Self, KeyError> {
+        let first = keys.first().ok_or(KeyError::NoKey)?;
+        let mki_len = first.mki.map_or(0, |mki| mki.len());
+        for (at, key) in keys.iter().enumerate() {
+            if key.master.suite() != suite {
+                let expected = suite.key_len() + suite.salt_len();
+                return Err(KeyError::Length { expected, found: key.master.as_bytes().len() });
+            }
+            let others = keys.iter().take(at);
+            if others.clone().any(|other| other.mki == key.mki)
+                || key.mki.map_or(0, |mki| mki.len()) != mki_len
+            {
+                return Err(KeyError::Mki);
+            }
+        }
+        let entries =
+            keys.iter().map(|key| Entry::new(key, options)).collect::<Result<_, _>>()?;
+        Ok(Self { entries, mki_len })
+    }
+
+    pub(crate) fn mki_len(&self) -> usize {
+        self.mki_len
+    }
+
+    pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut Entry> {
+        self.entries.get_mut(at)
+    }
+
+    /// The key with this identifier. Which keys exist is no secret: no constant time needed.
+    #[inline]
+    pub(crate) fn find(&self, mki: &[u8]) -> Option<usize> {
+        if mki.is_empty() {
+            return (!self.entries.is_empty()).then_some(0);
+        }
+        let is_it = |entry: &Entry| entry.mki.as_ref().is_some_and(|m| m.as_bytes() == mki);
+        self.entries.iter().position(is_it)
+    }
+}
+
+impl Entry {
+    fn new(key: &KeyParams, options: &Options) -> Result<Self, KeyError> {
+        let rate = match options.key_derivation_rate {
+            0 => None,
+            rate if rate.is_power_of_two() && rate <= 1 << 24 => Some(rate.trailing_zeros()),
+            _ => return Err(KeyError::KeyDerivationRate),
+        };
+        let header = matches!(options.header_extensions, HeaderExtensions::Rfc6904(_));
+        let lifetime = key.lifetime.filter(|_| options.enforce_lifetime);
+        // RFC 3711 §9.2: 2^48 SRTP packets or 2^31 SRTCP packets, whichever comes first.
+        let rtp_left = lifetime.unwrap_or(u64::MAX).min(1 << 48);
+        let rtcp_left = lifetime.unwrap_or(u64::MAX).min(1 << 31);
+        let rtp = Derived::new(&key.master, rate, header, false)?;
+        let rtcp = Derived::new(&key.master, rate, false, true)?;
+        Ok(Self { mki: key.mki, rtp_left, rtcp_left, rtp, rtcp })
+    }
+
+    /// Session keys for the SRTP packet with this index.
+    #[inline]
+    pub(crate) fn rtp(&mut self, index: u64) -> Option<&SessionKeys> {
+        self.rtp.at(index)
+    }
+
+    /// Session keys for the SRTCP packet with this index.
+    #[inline]
+    pub(crate) fn rtcp(&mut self, index: u64) -> Option<&SessionKeys> {
+        self.rtcp.at(index)
+    }
+}
+
+impl Derived {
+    fn new(
+        master: &MasterKey,
+        rate: Option<u32>,
+        header: bool,
+        rtcp: bool,
+    ) -> Result<Self, KeyError> {
+        let wrong = KeyError::Length { expected: 0, found: master.as_bytes().len() };
+        let keys = make(master, 0, header, rtcp).ok_or(wrong)?;
+        // The master key is kept only where it is needed again.
+        let master = rate.map(|_| master.clone());
+        let rate = rate.unwrap_or(0);
+        Ok(Self { master, rate, header, rtcp, current: (0, keys), previous: None })
+    }
+
+    #[inline]
+    fn at(&mut self, index: u64) -> Option<&SessionKeys> {
+        if self.master.is_none() {
+            return Some(&self.current.1);
+        }
+        self.derived_at(index >> self.rate)
+    }
+
+    fn derived_at(&mut self, quotient: u64) -> Option<&SessionKeys> {
+        if self.current.0 != quotient {
+            let other = match self.previous.take() {
+                Some(previous) if previous.0 == quotient => previous,
+                _ => {
+                    let master = self.master.as_ref()?;
+                    (quotient, make(master, quotient, self.header, self.rtcp)?)
+                }
+            };
+            self.previous = Some(core::mem::replace(&mut self.current, other));
+        }
+        Some(&self.current.1)
+    }
+}
+
+fn make(master: &MasterKey, quotient: u64, header: bool, rtcp: bool) -> Option<SessionKeys> {
+    if rtcp {
+        SessionKeys::rtcp(master, quotient)
+    } else {
+        SessionKeys::rtp(master, quotient, header)
+    }
+}

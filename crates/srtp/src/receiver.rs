@@ -1,0 +1,320 @@
+use core::fmt;
+
+use linkspan_rtp::Ssrc;
+use subtle::ConstantTimeEq as _;
+
+use crate::crypto::{Session, SessionKeys};
+use crate::header::{Malformed, RTCP_HEADER_LEN, RtpHeader, rtcp_ssrc};
+use crate::keys::KeySet;
+use crate::replay::{Freshness, ReplayWindow, estimate_index};
+use crate::sender::{E_INDEX_LEN, rollover};
+use crate::sources::Sources;
+use crate::{KeyError, KeyParams, Options, Suite, UnprotectError};
+
+/// Checks and decrypts the SRTP and SRTCP packets of one direction, in place. Any number of
+/// sources share it; a source is known from its first authentic packet on.
+///
+/// See [`Sender`](crate::Sender) for an example.
+pub struct Receiver {
+    suite: Suite,
+    keys: KeySet,
+    sources: Sources<Incoming>,
+    options: Options,
+}
+
+/// What is remembered of one source.
+#[derive(Debug, Default)]
+struct Incoming {
+    rtp: Option<ReplayWindow>,
+    rtcp: Option<ReplayWindow>,
+    /// Rollover counter to begin with.
+    first_roc: u32,
+}
+
+impl Receiver {
+    /// With default options.
+    ///
+    /// # Errors
+    ///
+    /// When there is no key, a key is for another suite, or several keys cannot be told apart.
+    pub fn new(suite: Suite, keys: &[KeyParams]) -> Result<Self, KeyError> {
+        Self::with_options(suite, keys, Options::default())
+    }
+
+    /// With these options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiver::new`], and when an option is out of range.
+    pub fn with_options(
+        suite: Suite,
+        keys: &[KeyParams],
+        options: Options,
+    ) -> Result<Self, KeyError> {
+        let keys = KeySet::new(suite, keys, &options)?;
+        let sources = Sources::new(options.max_sources);
+        Ok(Self { suite, keys, sources, options })
+    }
+
+    /// Checks and decrypts one SRTP packet; the RTP packet is `packet[..n]` for the `n` returned.
+    ///
+    /// # Errors
+    ///
+    /// See [`UnprotectError`]. The state of the receiver has not changed then, and the packet has
+    /// to be dropped. Any input is safe.
+    pub fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, UnprotectError> {
+        let (tag_len, mki_len) = (self.suite.rtp_tag_len(), self.keys.mki_len());
+        let header = RtpHeader::read(packet).map_err(malformed)?;
+        let too_short = UnprotectError::Malformed { what: "tag", at: packet.len() };
+        let len = packet.len().checked_sub(mki_len + tag_len).ok_or(too_short)?;
+        if len < header.len {
+            return Err(too_short);
+        }
+        let key = self.find_key(packet, len, tag_len)?;
+        let (first, tries) = match self.sources.get_mut(header.ssrc) {
+            Some(Incoming { rtp: Some(window), .. }) => {
+                let index = estimate_index(window.highest(), header.sequence);
+                match window.check(index) {
+                    Freshness::Fresh => (index, 1),
+                    Freshness::Replayed => return Err(UnprotectError::Replayed),
+                    Freshness::TooOld => return Err(UnprotectError::TooOld),
+                }
+            }
+            source => {
+                let first_roc = source.map_or(0, |source| source.first_roc);
+                let index = (u64::from(first_roc) << 16) | u64::from(header.sequence);
+                (index, u64::from(self.options.late_join_rollovers) + 1)
+            }
+        };
+        let entry = self.keys.get_mut(key).ok_or(UnprotectError::UnknownMki)?;
+        let left = entry.rtp_left.checked_sub(1).ok_or(UnprotectError::KeyExhausted)?;
+        let encrypted = self.options.encrypt_rtp;
+        let mut outcome = Err(UnprotectError::Authentication);
+        for attempt in 0..tries {
+            let index = first + (attempt << 16);
+            if index >> 48 != 0 {
+                break;
+            }
+            let Some(keys) = entry.rtp(index) else { break };
+            let more = attempt + 1 < tries;
+            if open_rtp(keys, header, index, packet, (len, mki_len, tag_len), encrypted, more) {
+                outcome = Ok(index);
+                break;
+            }
+        }
+        let index = outcome?;
+        let size = self.options.replay_window;
+        let source = self
+            .sources
+            .get_or_insert(header.ssrc, Incoming::default)
+            .map_err(|_| UnprotectError::TooManySources)?;
+        match &mut source.rtp {
+            Some(window) => window.accept(index),
+            none => *none = Some(ReplayWindow::starting_at(index, size)),
+        }
+        entry.rtp_left = left;
+        Ok(len)
+    }
+
+    /// Checks and decrypts one SRTCP packet; the RTCP compound packet is `packet[..n]` for the `n`
+    /// returned.
+    ///
+    /// # Errors
+    ///
+    /// See [`UnprotectError`]. The state of the receiver has not changed then, and the packet has
+    /// to be dropped. Any input is safe.
+    pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, UnprotectError> {
+        let (tag_len, mki_len) = (self.suite.rtcp_tag_len(), self.keys.mki_len());
+        let ssrc = rtcp_ssrc(packet).map_err(malformed)?;
+        let too_short = UnprotectError::Malformed { what: "tag", at: packet.len() };
+        let len = packet.len().checked_sub(E_INDEX_LEN + mki_len + tag_len).ok_or(too_short)?;
+        if len < RTCP_HEADER_LEN {
+            return Err(too_short);
+        }
+        // AES-CM: E and index, MKI, tag (RFC 3711 §3.4). AEAD: tag, E and index, MKI
+        // (RFC 7714 §9.2).
+        let word_at = if self.suite.is_aead() { len + tag_len } else { len };
+        let mki_at = word_at + E_INDEX_LEN;
+        let word = packet.get(word_at..mki_at).and_then(|word| word.first_chunk::<4>());
+        let word = *word.ok_or(too_short)?;
+        let mki = packet.get(mki_at..mki_at + mki_len).unwrap_or_default();
+        let key = self.keys.find(mki).ok_or(UnprotectError::UnknownMki)?;
+        let index = u32::from_be_bytes(word) & 0x7fff_ffff;
+        let encrypted = u32::from_be_bytes(word) >> 31 != 0;
+        if let Some(Incoming { rtcp: Some(window), .. }) = self.sources.get_mut(ssrc) {
+            match window.check(index.into()) {
+                Freshness::Fresh => {}
+                Freshness::Replayed => return Err(UnprotectError::Replayed),
+                Freshness::TooOld => return Err(UnprotectError::TooOld),
+            }
+        }
+        let entry = self.keys.get_mut(key).ok_or(UnprotectError::UnknownMki)?;
+        let left = entry.rtcp_left.checked_sub(1).ok_or(UnprotectError::KeyExhausted)?;
+        let keys = entry.rtcp(index.into()).ok_or(UnprotectError::Authentication)?;
+        open_rtcp(keys, ssrc, word, packet, (len, mki_len, tag_len))?;
+        // The flag is authentic now. What was not promised is refused all the same.
+        if encrypted != self.options.encrypt_rtcp {
+            return Err(UnprotectError::EncryptionFlag);
+        }
+        let size = self.options.rtcp_replay_window;
+        let source = self
+            .sources
+            .get_or_insert(ssrc, Incoming::default)
+            .map_err(|_| UnprotectError::TooManySources)?;
+        match &mut source.rtcp {
+            Some(window) => window.accept(index.into()),
+            none => *none = Some(ReplayWindow::starting_at(index.into(), size)),
+        }
+        entry.rtcp_left = left;
+        Ok(len)
+    }
+
+    /// Sets the rollover counter of a source that is joined late, before its first packet.
+    /// `false` when the source is known already, or there are too many.
+    pub fn set_rollover_counter(&mut self, ssrc: Ssrc, counter: u32) -> bool {
+        match self.sources.get_or_insert(ssrc.0, Incoming::default) {
+            Ok(source) if source.rtp.is_none() => {
+                source.first_roc = counter;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Forgets a source that has left for good. Its old packets can be replayed then.
+    pub fn remove_source(&mut self, ssrc: Ssrc) {
+        self.sources.remove(ssrc.0);
+    }
+
+    /// The rollover counter of a source that has been received.
+    #[must_use]
+    pub fn rollover_counter(&self, ssrc: Ssrc) -> Option<u32> {
+        let window = self.sources.get(ssrc.0)?.rtp.as_ref()?;
+        u32::try_from(window.highest() >> 16).ok()
+    }
+
+    /// The sources known, in the order of their first authentic packet unless some were removed.
+    pub fn sources(&self) -> impl Iterator<Item = Ssrc> + '_ {
+        self.sources.ssrcs().map(Ssrc)
+    }
+
+    /// The suite.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    fn find_key(
+        &self,
+        packet: &[u8],
+        len: usize,
+        tag_len: usize,
+    ) -> Result<usize, UnprotectError> {
+        let mki_len = self.keys.mki_len();
+        // RFC 3711 §3.1: MKI, then tag. RFC 7714 §8.2: the tag belongs to the ciphertext.
+        let at = if self.suite.is_aead() { len + tag_len } else { len };
+        let mki = packet.get(at..at + mki_len).unwrap_or_default();
+        self.keys.find(mki).ok_or(UnprotectError::UnknownMki)
+    }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("suite", &self.suite).finish_non_exhaustive()
+    }
+}
+
+/// Checks the tag, and decrypts when it is right.
+fn open_rtp(
+    keys: &SessionKeys,
+    header: RtpHeader,
+    index: u64,
+    packet: &mut [u8],
+    (len, mki_len, tag_len): (usize, usize, usize),
+    encrypted: bool,
+    keep: bool,
+) -> bool {
+    match &keys.session {
+        Session::Gcm(gcm) => {
+            let nonce = keys.nonce(header.ssrc, index);
+            let Some(sealed) = packet.get_mut(..len + tag_len) else { return false };
+            // A failed attempt leaves zeros in place of the ciphertext.
+            let copy = keep.then(|| sealed.to_vec());
+            let (head, body) = sealed.split_at_mut(if encrypted { header.len } else { len });
+            let opened = gcm.open(nonce, head, body).is_some();
+            if let (false, Some(copy)) = (opened, copy) {
+                sealed.copy_from_slice(&copy);
+            }
+            opened
+        }
+        Session::Cm { mac, .. } | Session::Null { mac } => {
+            let (covered, trailer) = packet.split_at_mut(len);
+            let tag = mac.tag(covered, &rollover(index));
+            let (_, received) = trailer.split_at(mki_len);
+            if !is_tag(&tag, received) {
+                return false;
+            }
+            if let (true, Session::Cm { aes, .. }) = (encrypted, &keys.session) {
+                let (_, body) = covered.split_at_mut(header.len);
+                aes.apply(keys.iv(header.ssrc, index), body);
+            }
+            true
+        }
+    }
+}
+
+fn open_rtcp(
+    keys: &SessionKeys,
+    ssrc: u32,
+    word: [u8; 4],
+    packet: &mut [u8],
+    (len, mki_len, tag_len): (usize, usize, usize),
+) -> Result<(), UnprotectError> {
+    let index = u64::from(u32::from_be_bytes(word) & 0x7fff_ffff);
+    let encrypted = u32::from_be_bytes(word) >> 31 != 0;
+    let failed = UnprotectError::Authentication;
+    match &keys.session {
+        Session::Gcm(gcm) => {
+            let nonce = keys.nonce(ssrc, index);
+            let sealed = packet.get_mut(..len + tag_len).ok_or(failed)?;
+            if encrypted {
+                let (head, body) = sealed.split_at_mut(RTCP_HEADER_LEN);
+                let mut aad = [0; RTCP_HEADER_LEN + E_INDEX_LEN];
+                aad.iter_mut().zip(head.iter().chain(&word)).for_each(|(a, h)| *a = *h);
+                gcm.open(nonce, &aad, body).ok_or(failed)
+            } else {
+                // RFC 7714 §9.3: the word follows the packet in what is authenticated; it takes
+                // the tag's place for that.
+                let (_, tag_field) = sealed.split_at_mut(len);
+                let mut tag = [0u8; 16];
+                tag.iter_mut().zip(tag_field.iter()).for_each(|(to, from)| *to = *from);
+                tag_field.iter_mut().zip(&word).for_each(|(to, from)| *to = *from);
+                let covered = sealed.get(..len + E_INDEX_LEN).ok_or(failed)?;
+                gcm.open(nonce, covered, &mut tag).ok_or(failed)
+            }
+        }
+        Session::Cm { mac, .. } | Session::Null { mac } => {
+            let (covered, trailer) = packet.split_at_mut(len + E_INDEX_LEN);
+            let (_, received) = trailer.split_at(mki_len);
+            if !is_tag(&mac.tag_of(covered), received) {
+                return Err(failed);
+            }
+            if let (true, Session::Cm { aes, .. }) = (encrypted, &keys.session) {
+                let body = covered.get_mut(RTCP_HEADER_LEN..len).ok_or(failed)?;
+                aes.apply(keys.iv(ssrc, index), body);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Compares a tag of 4 or 10 octets in constant time.
+#[inline]
+fn is_tag(computed: &[u8; 20], received: &[u8]) -> bool {
+    let (computed, _) = computed.split_at(received.len().min(20));
+    !received.is_empty() && bool::from(computed.ct_eq(received))
+}
+
+fn malformed((what, at): Malformed) -> UnprotectError {
+    UnprotectError::Malformed { what, at }
+}

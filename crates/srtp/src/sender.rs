@@ -1,0 +1,304 @@
+use core::fmt;
+
+use linkspan_rtp::Ssrc;
+
+use crate::crypto::Session;
+use crate::header::{Malformed, RTCP_HEADER_LEN, RtpHeader, rtcp_ssrc};
+use crate::keys::KeySet;
+use crate::replay::{Freshness, ReplayWindow, estimate_index};
+use crate::sources::Sources;
+use crate::{KeyError, KeyParams, Mki, Options, ProtectError, Suite, header_extension};
+
+/// Protects the RTP and RTCP packets of one direction, in place. Any number of sources share it.
+///
+/// ```
+/// use linkspan_srtp::{KeyParams, Receiver, Sender, Suite};
+///
+/// let suite = Suite::AesCm128HmacSha1_80;
+/// let key = KeyParams::from_seed(suite, [7; 32]);
+/// let mut sender = Sender::new(suite, &[key.clone()])?;
+/// let mut receiver = Receiver::new(suite, &[key])?;
+///
+/// let mut buffer = [0u8; 1500];
+/// buffer[..17].copy_from_slice(b"\x80\x00\0\x01\0\0\0\xa0\xca\xfe\xba\xbehello");
+/// let protected = sender.protect_rtp(&mut buffer, 17).unwrap();
+/// assert_eq!(protected, 17 + 10);
+/// let plain = receiver.unprotect_rtp(&mut buffer[..protected]).unwrap();
+/// assert_eq!(&buffer[12..plain], b"hello");
+/// # Ok::<(), linkspan_srtp::KeyError>(())
+/// ```
+pub struct Sender {
+    suite: Suite,
+    keys: KeySet,
+    selected: usize,
+    sources: Sources<Outgoing>,
+    options: Options,
+}
+
+/// What is remembered of one source.
+#[derive(Debug, Default)]
+struct Outgoing {
+    rtp: Option<ReplayWindow>,
+    /// Rollover counter to begin with.
+    first_roc: u32,
+    /// Index of the last RTCP packet; the first one gets 1, as libsrtp's does.
+    rtcp_index: u32,
+}
+
+impl Sender {
+    /// With default options. The first key is used until another is selected.
+    ///
+    /// # Errors
+    ///
+    /// When there is no key, a key is for another suite, or several keys cannot be told apart.
+    pub fn new(suite: Suite, keys: &[KeyParams]) -> Result<Self, KeyError> {
+        Self::with_options(suite, keys, Options::default())
+    }
+
+    /// With these options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::new`], and when an option is out of range.
+    pub fn with_options(
+        suite: Suite,
+        keys: &[KeyParams],
+        options: Options,
+    ) -> Result<Self, KeyError> {
+        let keys = KeySet::new(suite, keys, &options)?;
+        let sources = Sources::new(options.max_sources);
+        Ok(Self { suite, keys, selected: 0, sources, options })
+    }
+
+    /// Protects the RTP packet in `buffer[..len]`, and returns its new length. `buffer` needs
+    /// [`Sender::overhead`] octets more than the packet.
+    ///
+    /// # Errors
+    ///
+    /// See [`ProtectError`]. The state of the sender has not changed then.
+    pub fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, ProtectError> {
+        let (tag_len, mki_len) = (self.suite.rtp_tag_len(), self.keys.mki_len());
+        let needed = len.saturating_add(mki_len + tag_len);
+        let Some(buffer) = buffer.get_mut(..needed) else {
+            return Err(ProtectError::NoRoom { needed });
+        };
+        let (packet, trailer) = buffer.split_at_mut(len);
+        let header = RtpHeader::read(packet).map_err(malformed)?;
+
+        let index = self.next_rtp_index(header)?;
+        let entry = self.keys.get_mut(self.selected).ok_or(ProtectError::KeyExhausted)?;
+        let left = entry.rtp_left.checked_sub(1).ok_or(ProtectError::KeyExhausted)?;
+        let mki = entry.mki;
+        let mki = mki.as_ref().map_or(&[][..], Mki::as_bytes);
+        let keys = entry.rtp(index).ok_or(ProtectError::Cipher)?;
+
+        let clear = header_extension::protect(keys, &self.options, header, index, packet)
+            .map_err(malformed)?;
+        let (head, body) = packet.split_at_mut(clear);
+        match &keys.session {
+            Session::Cm { aes, .. } if self.options.encrypt_rtp => {
+                aes.apply(keys.iv(header.ssrc, index), body);
+            }
+            Session::Gcm(gcm) => {
+                let nonce = keys.nonce(header.ssrc, index);
+                let tag = if self.options.encrypt_rtp {
+                    gcm.seal(nonce, head, body)
+                } else {
+                    gcm.seal(nonce, packet, &mut [])
+                };
+                // RFC 7714 §8.2: the tag is the end of the ciphertext, the MKI comes behind it.
+                let (tag_field, mki_field) = trailer.split_at_mut(tag_len);
+                tag_field.copy_from_slice(&tag.ok_or(ProtectError::Cipher)?);
+                mki_field.copy_from_slice(mki);
+            }
+            Session::Cm { .. } | Session::Null { .. } => {}
+        }
+        header_extension::finish(&self.options, header, packet);
+        if let Session::Cm { mac, .. } | Session::Null { mac } = &keys.session {
+            // RFC 3711 §4.2: the tag covers the packet and the rollover counter, not the MKI.
+            let tag = mac.tag(packet, &rollover(index));
+            let (mki_field, tag_field) = trailer.split_at_mut(mki_len);
+            mki_field.copy_from_slice(mki);
+            tag_field.iter_mut().zip(&tag).for_each(|(to, from)| *to = *from);
+        }
+        entry.rtp_left = left;
+        self.accept_rtp_index(header.ssrc, index);
+        Ok(needed)
+    }
+
+    /// Protects the RTCP compound packet in `buffer[..len]`, and returns its new length.
+    ///
+    /// # Errors
+    ///
+    /// See [`ProtectError`]. The state of the sender has not changed then.
+    pub fn protect_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, ProtectError> {
+        let (tag_len, mki_len) = (self.suite.rtcp_tag_len(), self.keys.mki_len());
+        let needed = len.saturating_add(E_INDEX_LEN + mki_len + tag_len);
+        let Some(buffer) = buffer.get_mut(..needed) else {
+            return Err(ProtectError::NoRoom { needed });
+        };
+        let ssrc = rtcp_ssrc(buffer.get(..len).unwrap_or_default()).map_err(malformed)?;
+        let source = self
+            .sources
+            .get_or_insert(ssrc, Outgoing::default)
+            .map_err(|_| ProtectError::TooManySources)?;
+        // RFC 3711 §9.2: the 31-bit index must not repeat under one key.
+        let index = source.rtcp_index.wrapping_add(1) & 0x7fff_ffff;
+        let entry = self.keys.get_mut(self.selected).ok_or(ProtectError::KeyExhausted)?;
+        let left = entry.rtcp_left.checked_sub(1).ok_or(ProtectError::KeyExhausted)?;
+        let mki = entry.mki;
+        let mki = mki.as_ref().map_or(&[][..], Mki::as_bytes);
+        let keys = entry.rtcp(u64::from(index)).ok_or(ProtectError::Cipher)?;
+
+        let encrypt = self.options.encrypt_rtcp && !matches!(keys.session, Session::Null { .. });
+        let word = (index | (u32::from(encrypt || self.options.encrypt_rtcp) << 31)).to_be_bytes();
+        let end = len + E_INDEX_LEN;
+        match &keys.session {
+            Session::Gcm(gcm) => {
+                let nonce = keys.nonce(ssrc, u64::from(index));
+                let (packet, trailer) = buffer.split_at_mut(len);
+                let (tag_field, _) = trailer.split_at_mut(tag_len);
+                let tag = if encrypt {
+                    // RFC 7714 §9.2: header, then the E flag and index.
+                    let (head, body) = packet.split_at_mut(RTCP_HEADER_LEN);
+                    let mut aad = [0; RTCP_HEADER_LEN + E_INDEX_LEN];
+                    aad.iter_mut().zip(head.iter().chain(&word)).for_each(|(a, h)| *a = *h);
+                    gcm.seal(nonce, &aad, body)
+                } else {
+                    // §9.3: the whole packet, then the word, which stands where the tag will.
+                    tag_field.iter_mut().zip(&word).for_each(|(to, from)| *to = *from);
+                    gcm.seal(nonce, buffer.get(..end).unwrap_or_default(), &mut [])
+                };
+                let (_, trailer) = buffer.split_at_mut(len);
+                let (tag_field, rest) = trailer.split_at_mut(tag_len);
+                tag_field.copy_from_slice(&tag.ok_or(ProtectError::Cipher)?);
+                let (word_field, mki_field) = rest.split_at_mut(E_INDEX_LEN);
+                word_field.copy_from_slice(&word);
+                mki_field.copy_from_slice(mki);
+            }
+            Session::Cm { mac, .. } | Session::Null { mac } => {
+                let (packet, trailer) = buffer.split_at_mut(len);
+                if let (true, Session::Cm { aes, .. }) = (encrypt, &keys.session) {
+                    let (_, body) = packet.split_at_mut(RTCP_HEADER_LEN);
+                    aes.apply(keys.iv(ssrc, u64::from(index)), body);
+                }
+                trailer.split_at_mut(E_INDEX_LEN).0.copy_from_slice(&word);
+                let (covered, trailer) = buffer.split_at_mut(end);
+                let tag = mac.tag_of(covered);
+                let (mki_field, tag_field) = trailer.split_at_mut(mki_len);
+                mki_field.copy_from_slice(mki);
+                tag_field.iter_mut().zip(&tag).for_each(|(to, from)| *to = *from);
+            }
+        }
+        entry.rtcp_left = left;
+        source.rtcp_index = index;
+        Ok(needed)
+    }
+
+    /// Protects with the key of this identifier from now on. `false` when there is none.
+    pub fn select_key(&mut self, mki: &Mki) -> bool {
+        let found = self.keys.find(mki.as_bytes());
+        self.selected = found.unwrap_or(self.selected);
+        found.is_some()
+    }
+
+    /// Sets the rollover counter a source begins with, before its first packet. `false` when the
+    /// source has sent already, or there are too many.
+    pub fn set_rollover_counter(&mut self, ssrc: Ssrc, counter: u32) -> bool {
+        match self.sources.get_or_insert(ssrc.0, Outgoing::default) {
+            Ok(source) if source.rtp.is_none() => {
+                source.first_roc = counter;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Sets the index of the last SRTCP packet of a source, to continue where another context
+    /// stopped. `false` when the source has gone beyond that, or there are too many sources.
+    pub fn set_rtcp_index(&mut self, ssrc: Ssrc, index: u32) -> bool {
+        match self.sources.get_or_insert(ssrc.0, Outgoing::default) {
+            Ok(source) if source.rtcp_index <= index && index < 1 << 31 => {
+                source.rtcp_index = index;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Forgets a source that has left for good. Its sequence numbers must not come again under
+    /// this key.
+    pub fn remove_source(&mut self, ssrc: Ssrc) {
+        self.sources.remove(ssrc.0);
+    }
+
+    /// The rollover counter of a source that has sent.
+    #[must_use]
+    pub fn rollover_counter(&self, ssrc: Ssrc) -> Option<u32> {
+        let window = self.sources.get(ssrc.0)?.rtp.as_ref()?;
+        u32::try_from(window.highest() >> 16).ok()
+    }
+
+    /// The most octets that protection adds to a packet, RTP or RTCP.
+    #[must_use]
+    pub fn overhead(&self) -> usize {
+        self.suite.rtcp_tag_len() + self.keys.mki_len() + E_INDEX_LEN
+    }
+
+    /// The suite.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    fn next_rtp_index(&mut self, header: RtpHeader) -> Result<u64, ProtectError> {
+        let source = self.sources.get_mut(header.ssrc);
+        let Some(source) = source else {
+            let full = self.sources.is_full();
+            return if full { Err(ProtectError::TooManySources) } else { Ok(header.sequence.into()) };
+        };
+        let Some(window) = &source.rtp else {
+            return Ok((u64::from(source.first_roc) << 16) | u64::from(header.sequence));
+        };
+        let index = estimate_index(window.highest(), header.sequence);
+        // RFC 3711 §9.2: the rollover counter must not wrap under one key.
+        if index >> 48 != 0 {
+            return Err(ProtectError::KeyExhausted);
+        }
+        match window.check(index) {
+            Freshness::Fresh => Ok(index),
+            Freshness::Replayed if self.options.allow_repeat => Ok(index),
+            _ => Err(ProtectError::IndexReused),
+        }
+    }
+
+    fn accept_rtp_index(&mut self, ssrc: u32, index: u64) {
+        let size = self.options.replay_window;
+        if let Ok(source) = self.sources.get_or_insert(ssrc, Outgoing::default) {
+            match &mut source.rtp {
+                Some(window) => window.accept(index),
+                none => *none = Some(ReplayWindow::starting_at(index, size)),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("suite", &self.suite).finish_non_exhaustive()
+    }
+}
+
+/// The rollover counter as the tag covers it.
+#[inline]
+pub(crate) fn rollover(index: u64) -> [u8; 4] {
+    let [_, _, a, b, c, d, _, _] = index.to_be_bytes();
+    [a, b, c, d]
+}
+
+fn malformed((what, at): Malformed) -> ProtectError {
+    ProtectError::Malformed { what, at }
+}
+
+/// RFC 3711 §3.4: the E flag and the SRTCP index.
+pub(crate) const E_INDEX_LEN: usize = 4;
