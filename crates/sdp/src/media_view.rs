@@ -1,0 +1,446 @@
+//! A media section, read, with what it inherits from the session.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::attribute::{Fingerprint, Group, RtcpFeedback, RtpMap};
+use crate::mline::decimal;
+use crate::section::Lines;
+use crate::{
+    Attribute, Bandwidth, Candidate, Connection, Crypto, Direction, EncryptionHint, Media,
+    MediaKind, MediaLine, RtpProfile, ms,
+};
+
+/// A media section of a description, with what it inherits from the session.
+///
+/// Methods read the lines when they are called; nothing is cached. Those that return typed values
+/// skip lines that do not parse; what is wrong with such a line, `attributes` and the type's own
+/// `parse` tell.
+#[derive(Clone, Copy, Debug)]
+pub struct MediaView<'a> {
+    session: Lines<'a>,
+    head: Head<'a>,
+    lines: Lines<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Head<'a> {
+    Line(MediaLine<'a>),
+    Owned(&'a Media),
+}
+
+/// The `m=` line and what RTP needs of it.
+impl<'a> MediaView<'a> {
+    pub(crate) const fn new(session: Lines<'a>, line: MediaLine<'a>, lines: Lines<'a>) -> Self {
+        Self { session, head: Head::Line(line), lines }
+    }
+
+    pub(crate) const fn from_owned(session: Lines<'a>, media: &'a Media, lines: Lines<'a>) -> Self {
+        Self { session, head: Head::Owned(media), lines }
+    }
+
+    /// Kind of media.
+    #[must_use]
+    pub fn kind(&self) -> MediaKind {
+        match self.head {
+            Head::Line(line) => MediaKind::from_token(line.kind),
+            Head::Owned(media) => media.kind.clone(),
+        }
+    }
+
+    /// Port; 0 is a section that is not used.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        match self.head {
+            Head::Line(line) => line.port,
+            Head::Owned(media) => media.port,
+        }
+    }
+
+    /// Number of ports.
+    #[must_use]
+    pub const fn ports(&self) -> Option<u16> {
+        match self.head {
+            Head::Line(line) => line.ports,
+            Head::Owned(media) => media.ports,
+        }
+    }
+
+    /// Transport profile, as written.
+    #[must_use]
+    pub fn proto(&self) -> &'a str {
+        match self.head {
+            Head::Line(line) => line.proto,
+            Head::Owned(media) => media.proto.as_str(),
+        }
+    }
+
+    /// What the transport profile means.
+    #[must_use]
+    pub fn profile(&self) -> RtpProfile {
+        RtpProfile::of(self.proto())
+    }
+
+    /// Formats, in order.
+    pub fn formats(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let (line, owned) = match self.head {
+            Head::Line(line) => (Some(line.formats()), None),
+            Head::Owned(media) => (None, Some(media.formats.iter().map(String::as_str))),
+        };
+        line.into_iter().flatten().chain(owned.into_iter().flatten())
+    }
+
+    /// The formats that are RTP payload types, in order.
+    pub fn payload_types(&self) -> impl Iterator<Item = u8> + use<'a> {
+        self.formats().filter_map(|f| decimal::<u8>(f).filter(|pt| *pt < 128))
+    }
+}
+
+/// Lines, and attributes in general.
+impl<'a> MediaView<'a> {
+    /// Letter and value of every line after the `m=` line, in order.
+    pub fn lines(&self) -> impl Iterator<Item = (char, &'a str)> + use<'a> {
+        self.lines.iter().filter(|(l, _)| *l != 0).map(|(letter, value)| (letter.into(), value))
+    }
+
+    /// The attributes of this section, in order, without inherited ones.
+    pub fn attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
+        self.lines.attributes()
+    }
+
+    /// The value of the first attribute of a name in this section; empty for a flag.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&'a str> {
+        self.lines.attribute(name)
+    }
+
+    /// The same, from the session when this section has none.
+    #[must_use]
+    pub fn inherited(&self, name: &str) -> Option<&'a str> {
+        self.lines.attribute(name).or_else(|| self.session.attribute(name))
+    }
+
+    /// The values of all attributes of a name in this section.
+    pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        let lines = self.lines;
+        lines.attributes().filter(move |a| a.name == name).map(|a| a.value.unwrap_or_default())
+    }
+
+    /// The connection, this section's or the session's.
+    #[must_use]
+    pub fn connection(&self) -> Option<Connection<'a>> {
+        self.lines.first(b'c').or_else(|| self.session.first(b'c')).and_then(Connection::parse)
+    }
+
+    /// The `b=` lines of this section.
+    pub fn bandwidths(&self) -> impl Iterator<Item = Bandwidth<'a>> + use<'a> {
+        self.lines.all(b'b').filter_map(Bandwidth::parse)
+    }
+
+    /// The `b=` lines of the session.
+    pub fn session_bandwidths(&self) -> impl Iterator<Item = Bandwidth<'a>> + use<'a> {
+        self.session.all(b'b').filter_map(Bandwidth::parse)
+    }
+
+    /// Which way media flows, seen from the writer; inherited, `sendrecv` when unsaid.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        let find = |lines: Lines<'a>| lines.attributes().find_map(|a| Direction::from_name(a.name));
+        find(self.lines).or_else(|| find(self.session)).unwrap_or_default()
+    }
+
+    /// The direction, with the old way of holding (RFC 3264 §8.4: `c=0.0.0.0`) read as not
+    /// receiving. An unspecified address in a description that does ICE holds nothing (RFC 8840).
+    #[must_use]
+    pub fn effective_direction(&self) -> Direction {
+        let direction = self.direction();
+        let held = self.connection().and_then(|c| c.ip()).is_some_and(|ip| ip.is_unspecified())
+            && self.ice_credentials().is_none();
+        if held { Direction::new(direction.sends(), false) } else { direction }
+    }
+}
+
+/// RTP.
+impl<'a> MediaView<'a> {
+    /// The mapping of a payload type: its `a=rtpmap`, or what RFC 3551 §6 has for a static one.
+    #[must_use]
+    pub fn rtpmap(&self, payload_type: u8) -> Option<RtpMap<'a>> {
+        self.rtpmaps()
+            .find(|(pt, _)| *pt == payload_type)
+            .map(|(_, map)| map)
+            .or_else(|| RtpMap::static_of(payload_type))
+    }
+
+    /// The `a=rtpmap` lines, in order.
+    pub fn rtpmaps(&self) -> impl Iterator<Item = (u8, RtpMap<'a>)> + use<'a> {
+        self.all("rtpmap").filter_map(|value| RtpMap::parse(value).ok())
+    }
+
+    /// The parameters of a payload type.
+    #[must_use]
+    pub fn fmtp(&self, payload_type: u8) -> Option<&'a str> {
+        self.all("fmtp").find_map(|value| {
+            let (format, parameters) = crate::mline::split_token(value);
+            (decimal(format) == Some(payload_type)).then_some(parameters)
+        })
+    }
+
+    /// `a=ptime` in milliseconds.
+    #[must_use]
+    pub fn ptime(&self) -> Option<u16> {
+        self.whole_milliseconds("ptime")
+    }
+
+    /// `a=maxptime` in milliseconds.
+    #[must_use]
+    pub fn maxptime(&self) -> Option<u16> {
+        self.whole_milliseconds("maxptime")
+    }
+
+    /// `a=rtcp` (RFC 3605): the port, and the address when one is named.
+    #[must_use]
+    pub fn rtcp(&self) -> Option<(u16, Option<Connection<'a>>)> {
+        let (port, rest) = crate::mline::split_token(self.attribute("rtcp")?);
+        Some((decimal(port)?, Connection::parse(rest)))
+    }
+
+    /// Where RTP is expected, when it is said in numbers.
+    #[must_use]
+    pub fn rtp_address(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.connection()?.ip()?, self.port()))
+    }
+
+    /// Where RTCP is expected (RFC 3605; RFC 3550 §11): the next port when it is not said.
+    #[must_use]
+    pub fn rtcp_address(&self) -> Option<SocketAddr> {
+        let rtp = self.rtp_address()?;
+        let next = SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1));
+        Some(match self.rtcp() {
+            None => next,
+            Some((port, connection)) => {
+                let ip = connection.and_then(|c| c.ip()).unwrap_or(rtp.ip());
+                SocketAddr::new(ip, port)
+            }
+        })
+    }
+
+    /// RTCP may share the RTP port (RFC 5761).
+    #[must_use]
+    pub fn rtcp_mux(&self) -> bool {
+        self.attribute("rtcp-mux").is_some()
+    }
+
+    /// Reduced-size RTCP (RFC 5506).
+    #[must_use]
+    pub fn rtcp_rsize(&self) -> bool {
+        self.attribute("rtcp-rsize").is_some()
+    }
+
+    /// `a=rtcp-fb` lines (RFC 4585 §4.2).
+    pub fn rtcp_feedback(&self) -> impl Iterator<Item = RtcpFeedback<'a>> + use<'a> {
+        self.all("rtcp-fb").filter_map(|value| RtcpFeedback::parse(value).ok())
+    }
+
+    /// The SSRCs of the `a=ssrc` lines (RFC 5576), each once, in order.
+    #[must_use]
+    pub fn ssrcs(&self) -> Vec<u32> {
+        let mut found = Vec::new();
+        for value in self.all("ssrc") {
+            if let Some(ssrc) = decimal(crate::mline::split_token(value).0)
+                && found.last() != Some(&ssrc)
+                && !found.contains(&ssrc)
+            {
+                found.push(ssrc);
+            }
+        }
+        found
+    }
+
+    /// Media identification (RFC 5888).
+    #[must_use]
+    pub fn mid(&self) -> Option<&'a str> {
+        self.attribute("mid")
+    }
+
+    /// `a=label` (RFC 4574); a role name in Lync's dialect.
+    #[must_use]
+    pub fn label(&self) -> Option<&'a str> {
+        self.attribute("label").map(|label| label.trim_matches(' '))
+    }
+
+    /// `a=content` (RFC 4796).
+    #[must_use]
+    pub fn content(&self) -> Option<&'a str> {
+        self.attribute("content")
+    }
+
+    /// The identification tags that are grouped with this section's (RFC 5888, RFC 9143).
+    pub fn groups(&self) -> impl Iterator<Item = Group<'a>> + use<'a> {
+        let mid = self.mid();
+        self.session
+            .attributes()
+            .filter(|a| a.name == "group")
+            .map(|a| Group::parse(a.value.unwrap_or_default()))
+            .filter(move |group| mid.is_some_and(|mid| group.contains(mid)))
+    }
+
+    /// The most that the writer wants to receive, in bit/s: `b=TIAS` and `b=AS` of this section.
+    /// `b=CT` is no limit of a section, and Lync's is a constant.
+    #[must_use]
+    pub fn bandwidth_bps(&self) -> Option<u64> {
+        let of = |kind, scale: u64| {
+            let found = self.bandwidths().find(|b| b.kind == kind);
+            found.map(|b| b.value.saturating_mul(scale))
+        };
+        of("TIAS", 1).or_else(|| of("AS", 1_000))
+    }
+
+    fn whole_milliseconds(&self, name: &str) -> Option<u16> {
+        // RFC 8866 §6.4 lets a fraction follow.
+        let value = self.inherited(name)?.trim_matches(' ');
+        decimal(value.split('.').next()?)
+    }
+}
+
+/// Keys.
+impl<'a> MediaView<'a> {
+    /// `a=crypto` lines that parse (RFC 4568).
+    #[must_use]
+    pub fn crypto(&self) -> Vec<Crypto> {
+        self.all("crypto").filter_map(|value| Crypto::parse(value).ok()).collect()
+    }
+
+    /// `a=encryption`.
+    #[must_use]
+    pub fn encryption_hint(&self) -> Option<EncryptionHint> {
+        EncryptionHint::from_value(self.inherited("encryption")?)
+    }
+
+    /// `a=fingerprint` lines (RFC 8122), the session's when this section has none.
+    #[must_use]
+    pub fn fingerprints(&self) -> Vec<Fingerprint<'a>> {
+        let of = |lines: Lines<'a>| -> Vec<_> {
+            lines.named("fingerprint").filter_map(|v| Fingerprint::parse(v).ok()).collect()
+        };
+        let own = of(self.lines);
+        if own.is_empty() { of(self.session) } else { own }
+    }
+
+    /// `a=setup` (RFC 4145), inherited.
+    #[must_use]
+    pub fn setup(&self) -> Option<&'a str> {
+        self.inherited("setup")
+    }
+}
+
+/// ICE.
+impl<'a> MediaView<'a> {
+    /// User name fragment and password, each this section's or the session's (RFC 8839 §5.4).
+    ///
+    /// A fragment of 6 and a password of 32 characters from a Microsoft peer are base64 of the
+    /// values (\[MS-SDPEXT\] 3.1.5.21.5); they are returned as written.
+    #[must_use]
+    pub fn ice_credentials(&self) -> Option<(&'a str, &'a str)> {
+        // A sample in [MS-SDPEXT] prints a blank after the colon.
+        let ufrag = self.inherited("ice-ufrag")?.trim_matches(' ');
+        let pwd = self.inherited("ice-pwd")?.trim_matches(' ');
+        (!ufrag.is_empty() && !pwd.is_empty()).then_some((ufrag, pwd))
+    }
+
+    /// The candidates that parse, those of `a=x-candidate-ipv6` included.
+    #[must_use]
+    pub fn candidates(&self) -> Vec<Candidate> {
+        self.attributes()
+            .filter(|a| matches!(a.name, "candidate" | "x-candidate-ipv6"))
+            .filter_map(|a| Candidate::parse(a.value?).ok())
+            .collect()
+    }
+
+    /// `a=remote-candidates` (RFC 8839 §5.2): component and address.
+    #[must_use]
+    pub fn remote_candidates(&self) -> Vec<(u16, SocketAddr)> {
+        let mut words = self
+            .attribute("remote-candidates")
+            .unwrap_or_default()
+            .split(' ')
+            .filter(|w| !w.is_empty());
+        let mut found = Vec::new();
+        while let (Some(component), Some(ip), Some(port)) =
+            (words.next(), words.next(), words.next())
+        {
+            if let (Some(component), Ok(ip), Some(port)) =
+                (decimal(component), ip.parse::<IpAddr>(), decimal(port))
+            {
+                found.push((component, SocketAddr::new(ip, port)));
+            }
+        }
+        found
+    }
+
+    /// Whether the writer is a lite agent.
+    #[must_use]
+    pub fn ice_lite(&self) -> bool {
+        self.session.attribute("ice-lite").is_some()
+    }
+
+    /// `a=ice-mismatch`: the writer did not find its candidates in the `c=` and `m=` lines.
+    #[must_use]
+    pub fn ice_mismatch(&self) -> bool {
+        self.attribute("ice-mismatch").is_some()
+    }
+
+    /// `a=end-of-candidates` (RFC 8840), inherited.
+    #[must_use]
+    pub fn end_of_candidates(&self) -> bool {
+        self.inherited("end-of-candidates").is_some()
+    }
+}
+
+/// The Lync dialect.
+impl<'a> MediaView<'a> {
+    /// `a=x-ssrc-range` (\[MS-SDPEXT\] 3.1.5.31.2), first and last.
+    #[must_use]
+    pub fn ssrc_range(&self) -> Option<(u32, u32)> {
+        ms::parse_ssrc_range(self.attribute("x-ssrc-range")?)
+    }
+
+    /// `a=cryptoscale` lines that parse.
+    #[must_use]
+    pub fn cryptoscale(&self) -> Vec<Crypto> {
+        self.all("cryptoscale").filter_map(|v| Crypto::parse_cryptoscale(v).ok()).collect()
+    }
+
+    /// `a=x-caps` lines that parse (\[MS-SDPEXT\] 3.1.5.24).
+    pub fn video_capabilities(&self) -> impl Iterator<Item = ms::VideoCapabilities> + use<'a> {
+        self.all("x-caps").filter_map(|value| ms::VideoCapabilities::parse(value).ok())
+    }
+
+    /// `a=candidate` lines of the older MS-ICE that parse.
+    pub fn legacy_candidates(&self) -> impl Iterator<Item = ms::LegacyCandidate<'a>> + use<'a> {
+        self.all("candidate").filter_map(|value| ms::LegacyCandidate::parse(value).ok())
+    }
+
+    /// The session's `a=x-mediabw` for this section's label.
+    #[must_use]
+    pub fn media_bandwidth(&self) -> Option<ms::MediaBandwidth<'a>> {
+        let label = self.label()?;
+        self.session
+            .attributes()
+            .filter(|a| a.name == "x-mediabw")
+            .filter_map(|a| ms::MediaBandwidth::parse(a.value?).ok())
+            .find(|b| b.label == label)
+    }
+
+    /// Whether this looks like a section of a Microsoft client.
+    #[must_use]
+    pub fn is_lync(&self) -> bool {
+        self.attributes().any(|a| {
+            matches!(
+                a.name,
+                "x-ssrc-range" | "x-source" | "x-caps" | "cryptoscale" | "x-candidate-ipv6"
+            )
+        })
+    }
+}
+
+/// The unspecified address of IPv4.
+pub(crate) const UNSPECIFIED: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);

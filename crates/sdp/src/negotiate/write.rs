@@ -1,0 +1,242 @@
+//! Writes descriptions in either dialect.
+
+use core::net::IpAddr;
+
+use super::remote::AUDIO_BPS;
+use crate::{
+    Candidate, Codec, Crypto, Dialect, Direction, Feedback, LocalMedia, Media, MediaKind, Profile,
+    Proto, SessionDescription,
+};
+
+/// Everything that one section says.
+#[derive(Clone, Debug)]
+pub(crate) struct Section<'a> {
+    pub(crate) kind: MediaKind,
+    pub(crate) proto: Proto,
+    pub(crate) codecs: Vec<(u8, Codec)>,
+    pub(crate) local: &'a LocalMedia,
+    pub(crate) cryptoscale: Option<Crypto>,
+    pub(crate) crypto: Vec<Crypto>,
+    pub(crate) direction: Direction,
+    pub(crate) rtcp_mux: bool,
+    pub(crate) with_ice: bool,
+    pub(crate) feedback: Feedback,
+    /// Labels, SSRC ranges and the like, which a Lync 2010 does not know.
+    pub(crate) modern: bool,
+    pub(crate) label: Option<String>,
+    pub(crate) video_kbps: Option<u32>,
+    /// `a=maxptime` is part of offers only.
+    pub(crate) maxptime: bool,
+}
+
+/// A section of a description: written from scratch, or a refusal that repeats the `m=` line.
+#[derive(Clone, Debug)]
+pub(crate) enum Written<'a> {
+    Used(Box<Section<'a>>),
+    Unused { kind: MediaKind, proto: Proto, formats: Vec<String> },
+}
+
+/// Writes a whole description, without `o=` version: that is the history's.
+pub(crate) fn description(
+    profile: &Profile,
+    session_id: u64,
+    version: u64,
+    sections: &[Written<'_>],
+) -> SessionDescription {
+    let used = || {
+        sections.iter().filter_map(|s| match s {
+            Written::Used(section) => Some(&**section),
+            Written::Unused { .. } => None,
+        })
+    };
+    let address = used().next().map_or(crate::media_view::UNSPECIFIED, |s| s.local.address);
+    let video = used().find(|s| s.kind == MediaKind::Video);
+    let mut out = SessionDescription::default();
+    out.set_line('v', "0");
+    let network = network(address);
+    let (username, name) = match profile.dialect {
+        Dialect::Lync => ("-", "session"),
+        Dialect::Standard if profile.username.is_empty() => ("-", "-"),
+        Dialect::Standard => (profile.username.as_str(), "-"),
+    };
+    out.set_line('o', &format!("{username} {session_id} {version} {network}"));
+    out.set_line('s', name);
+    out.set_line('c', &network);
+    match (profile.dialect, video.and_then(|s| s.video_kbps)) {
+        // A constant of the dialect.
+        (Dialect::Lync, _) => out.set_line('b', "CT:99980"),
+        (Dialect::Standard, Some(kbps)) => {
+            out.set_line('b', &format!("AS:{}", u64::from(kbps) + AUDIO_BPS / 1_000));
+        }
+        (Dialect::Standard, None) => {}
+    }
+    out.set_line('t', "0 0");
+    if profile.dialect == Dialect::Lync && used().any(|s| s.modern) {
+        if let Some(kbps) = video.and_then(|s| s.video_kbps) {
+            let value = format!("main-video send={kbps};recv={kbps}");
+            out.push_attribute("x-mediabw", Some(&value));
+        }
+        out.push_attribute("x-devicecaps", Some("audio:send,recv;video:send,recv"));
+    }
+    for section in sections {
+        out.push_media(match section {
+            Written::Used(section) => media(profile, section, address),
+            Written::Unused { kind, proto, formats } => {
+                Media::new(kind.clone(), 0, proto.clone(), formats.clone())
+            }
+        });
+    }
+    out
+}
+
+/// `IN IP4 192.0.2.1`.
+fn network(address: IpAddr) -> String {
+    let family = if address.is_ipv4() { "IP4" } else { "IP6" };
+    format!("IN {family} {address}")
+}
+
+fn media(profile: &Profile, s: &Section<'_>, session_address: IpAddr) -> Media {
+    let formats = s.codecs.iter().map(|(pt, _)| pt.to_string()).collect();
+    let mut out = Media::new(s.kind.clone(), s.local.rtp_port, s.proto.clone(), formats);
+    if s.local.address != session_address {
+        out.set_line('c', &network(s.local.address));
+    }
+    match profile.dialect {
+        Dialect::Lync => lync_media(profile, s, &mut out),
+        Dialect::Standard => standard_media(profile, s, &mut out),
+    }
+    out
+}
+
+/// In the order of a Lync 2013 client.
+fn lync_media(profile: &Profile, s: &Section<'_>, out: &mut Media) {
+    let role = s.label.as_deref();
+    if s.modern {
+        if let Some((first, last)) = s.local.ssrc_range {
+            out.push_attribute("x-ssrc-range", Some(&format!("{first}-{last}")));
+        }
+        // [MS-SDPEXT] 3.1.5.30.3: rtcp-rsize has to be there whenever rtcp-fb is.
+        let messages = if s.kind == MediaKind::Video { "src,x-pli" } else { "dsh" };
+        let line = format!("* x-message app send:{messages} recv:{messages}");
+        out.push_attribute("rtcp-fb", Some(&line));
+        out.push_attribute("rtcp-rsize", None);
+        if let Some(role) = role {
+            out.push_attribute("label", Some(role));
+            out.push_attribute("x-source", Some(role));
+        }
+    }
+    ice(s, Dialect::Lync, out);
+    keys(s, out);
+    ptime(
+        profile.maxptime_ms.filter(|_| s.maxptime && s.kind == MediaKind::Audio),
+        "maxptime",
+        out,
+    );
+    out.push_attribute("rtcp", Some(&rtcp_port(s).to_string()));
+    codecs(s, out);
+    if s.rtcp_mux {
+        out.push_attribute("rtcp-mux", None);
+    }
+    if s.direction != Direction::SendRecv {
+        out.push_attribute(s.direction.name(), None);
+    }
+    ptime(profile.ptime_ms.filter(|_| s.kind == MediaKind::Audio), "ptime", out);
+}
+
+fn standard_media(profile: &Profile, s: &Section<'_>, out: &mut Media) {
+    let video = s.kind == MediaKind::Video;
+    if let Some(kbps) = s.video_kbps.filter(|_| video) {
+        out.set_line('b', &format!("TIAS:{}", u64::from(kbps) * 1_000));
+    }
+    codecs(s, out);
+    if video {
+        for (wanted, value) in [
+            (s.feedback.nack, "* nack"),
+            (s.feedback.pli, "* nack pli"),
+            (s.feedback.fir, "* ccm fir"),
+            (s.feedback.tmmbr, "* ccm tmmbr"),
+        ] {
+            if wanted {
+                out.push_attribute("rtcp-fb", Some(value));
+            }
+        }
+    }
+    if s.rtcp_mux {
+        out.push_attribute("rtcp-mux", None);
+    } else if rtcp_port(s) != s.local.rtp_port.saturating_add(1) {
+        out.push_attribute("rtcp", Some(&rtcp_port(s).to_string()));
+    }
+    ice(s, Dialect::Standard, out);
+    keys(s, out);
+    ptime(profile.ptime_ms.filter(|_| !video), "ptime", out);
+    ptime(profile.maxptime_ms.filter(|_| s.maxptime && !video), "maxptime", out);
+    if let Some(label) = &s.label {
+        out.push_attribute("label", Some(label));
+    }
+    out.push_attribute(s.direction.name(), None);
+}
+
+fn codecs(s: &Section<'_>, out: &mut Media) {
+    for (pt, codec) in &s.codecs {
+        let mut map = format!("{pt} {}/{}", codec.name, codec.clock_hz);
+        if codec.channels > 1 {
+            map.push_str(&format!("/{}", codec.channels));
+        }
+        out.push_attribute("rtpmap", Some(&map));
+        if let Some(fmtp) = codec.fmtp.as_deref().filter(|f| !f.is_empty()) {
+            out.push_attribute("fmtp", Some(&format!("{pt} {fmtp}")));
+        }
+    }
+}
+
+fn keys(s: &Section<'_>, out: &mut Media) {
+    if let Some(scale) = &s.cryptoscale {
+        let value = format!("{} client {} {}", scale.tag, scale.suite, scale.key_params);
+        out.push_attribute("cryptoscale", Some(&value));
+    }
+    for crypto in &s.crypto {
+        out.push_attribute("crypto", Some(&crypto.to_string()));
+    }
+}
+
+fn ice(s: &Section<'_>, dialect: Dialect, out: &mut Media) {
+    let Some(ice) = s.local.ice.as_ref().filter(|_| s.with_ice) else { return };
+    out.push_attribute("ice-ufrag", Some(&ice.ufrag));
+    out.push_attribute("ice-pwd", Some(&ice.pwd));
+    for candidate in &ice.candidates {
+        out.push_attribute(candidate_name(candidate, dialect), Some(&candidate.to_text(dialect)));
+    }
+    if !s.local.remote_candidates.is_empty() {
+        let mut value: String = String::new();
+        for (component, address) in &s.local.remote_candidates {
+            let blank = if value.is_empty() { "" } else { " " };
+            value.push_str(&format!("{blank}{component} {} {}", address.ip(), address.port()));
+        }
+        if dialect == Dialect::Lync {
+            value.push(' ');
+        }
+        out.push_attribute("remote-candidates", Some(&value));
+    }
+}
+
+/// \[MS-SDPEXT\] 3.1.5.21.1: IPv6 candidates hide from old peers under another name.
+fn candidate_name(candidate: &Candidate, dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Lync if candidate.address.is_ipv6() => "x-candidate-ipv6",
+        _ => "candidate",
+    }
+}
+
+fn rtcp_port(s: &Section<'_>) -> u16 {
+    match (s.rtcp_mux, s.local.rtcp_port) {
+        // RFC 5761 §5.1.1 wants a fallback port beside rtcp-mux; 0 leaves the rule to decide.
+        (_, 0) => s.local.rtp_port.saturating_add(1),
+        (_, port) => port,
+    }
+}
+
+fn ptime(milliseconds: Option<u16>, name: &str, out: &mut Media) {
+    if let Some(ms) = milliseconds {
+        out.push_attribute(name, Some(&ms.to_string()));
+    }
+}

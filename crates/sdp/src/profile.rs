@@ -1,0 +1,218 @@
+//! What one side can do, and where its media is.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use crate::{Candidate, Codec, Crypto, Direction, EncryptionLevel, MediaKind};
+
+/// The dialect that a description is written in.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Dialect {
+    /// RFC 8866, RFC 3264 and their family.
+    #[default]
+    Standard,
+    /// Lync and Skype for Business (\[MS-SDPEXT\]).
+    Lync,
+}
+
+/// How a side finds its media path.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum IceMode {
+    /// Addresses of the `c=` and `m=` lines.
+    #[default]
+    None,
+    /// RFC 8445, signalled as in RFC 8839.
+    Rfc8445,
+    /// MS-ICE2, signalled as in \[MS-SDPEXT\] 3.1.5.21.
+    MsIce2,
+}
+
+/// What an endpoint, or one side of a gateway, can do.
+///
+/// ```
+/// use linkspan_sdp::{EncryptionLevel, Profile};
+///
+/// let profile = Profile { encryption: EncryptionLevel::Required, ..Profile::lync() };
+/// assert_eq!(profile.audio[0].name, "G722");
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Profile {
+    /// What its descriptions look like.
+    pub dialect: Dialect,
+    /// Audio codecs in order of preference. Empty: no audio.
+    pub audio: Vec<Codec>,
+    /// Video codecs in order of preference. Empty: no video.
+    pub video: Vec<Codec>,
+    /// How much encryption it wants.
+    pub encryption: EncryptionLevel,
+    /// Crypto suites it can use. A key line of another suite is no usable key.
+    pub suites: Vec<String>,
+    /// How it finds its media path. With ICE on, a description without a [`LocalMedia::ice`]
+    /// is written without candidates all the same.
+    pub ice: IceMode,
+    /// Whether RTCP may share the RTP port (RFC 5761).
+    pub rtcp_mux: bool,
+    /// User name of the `o=` line; Lync's is always `-`.
+    pub username: String,
+    /// Session id of the `o=` line; 0 lets one be derived from the first local media. Lync's is
+    /// always 0.
+    pub session_id: u64,
+    /// What may be received of video, in kbit/s: `b=TIAS`, or `a=x-mediabw` toward Lync.
+    pub video_kbps: Option<u32>,
+    /// `a=ptime` in milliseconds.
+    pub ptime_ms: Option<u16>,
+    /// `a=maxptime` in milliseconds.
+    pub maxptime_ms: Option<u16>,
+}
+
+impl Profile {
+    /// What a gateway can do on its Lync side: G.722, G.711, comfort noise, DTMF and X-H264UC,
+    /// ICE in the MS-ICE2 dialect, encryption as `SupportEncryption`.
+    #[must_use]
+    pub fn lync() -> Self {
+        Self {
+            dialect: Dialect::Lync,
+            audio: vec![
+                Codec::g722(),
+                Codec::pcmu(),
+                Codec::pcma(),
+                Codec::comfort_noise(),
+                Codec { fmtp: Some("0-16".into()), ..Codec::telephone_event() },
+            ],
+            video: vec![Codec::x_h264uc()],
+            encryption: EncryptionLevel::Supported,
+            suites: vec!["AES_CM_128_HMAC_SHA1_80".into()],
+            ice: IceMode::MsIce2,
+            rtcp_mux: false,
+            username: "-".into(),
+            session_id: 0,
+            video_kbps: Some(4_000),
+            ptime_ms: Some(20),
+            maxptime_ms: Some(60),
+        }
+    }
+
+    /// What a gateway can do on its standards side: G.722, G.711, DTMF and H.264 Constrained
+    /// Baseline in packetization modes 1 and 0, no ICE, encryption where the peer gives it.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self {
+            dialect: Dialect::Standard,
+            audio: vec![Codec::g722(), Codec::pcmu(), Codec::pcma(), Codec::telephone_event()],
+            video: vec![Codec::h264("42e01f", 1), Codec::h264("42e01f", 0)],
+            encryption: EncryptionLevel::Supported,
+            suites: SUITES.map(Into::into).into(),
+            ice: IceMode::None,
+            rtcp_mux: false,
+            username: "-".into(),
+            session_id: 0,
+            video_kbps: Some(4_000),
+            ptime_ms: Some(20),
+            maxptime_ms: None,
+        }
+    }
+
+    /// The codecs for a kind of media; none for what is neither audio nor video.
+    #[must_use]
+    pub fn codecs(&self, kind: &MediaKind) -> &[Codec] {
+        match kind {
+            MediaKind::Audio => &self.audio,
+            MediaKind::Video => &self.video,
+            _ => &[],
+        }
+    }
+}
+
+/// Where the media of one `m=` line is on our side, and with what keys.
+///
+/// The caller fills one per `m=` line; what belongs to a line that is refused is ignored.
+///
+/// ```
+/// use linkspan_sdp::LocalMedia;
+///
+/// let audio = LocalMedia {
+///     address: "192.0.2.1".parse()?,
+///     rtp_port: 40_000,
+///     rtcp_port: 40_001,
+///     ..LocalMedia::default()
+/// };
+/// assert!(audio.crypto.is_empty());
+/// # Ok::<(), core::net::AddrParseError>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LocalMedia {
+    /// The default address.
+    pub address: IpAddr,
+    /// The RTP port; 0 refuses the line of an offer, and removes the line from an own offer.
+    pub rtp_port: u16,
+    /// The RTCP port; 0 stands for `rtp_port + 1`.
+    pub rtcp_port: u16,
+    /// Candidates and credentials; `None` writes no ICE attribute.
+    pub ice: Option<LocalIce>,
+    /// Keys. An offer writes all of them with tags counted from 1 (after
+    /// [`cryptoscale`](Self::cryptoscale)); an answer takes the key of the first one whose suite is
+    /// the chosen one, and the tag of the offer. Only the `inline:` key matters: lifetime and MKI
+    /// of an answer follow the dialect and the line that was chosen.
+    pub crypto: Vec<Crypto>,
+    /// A first `a=cryptoscale` line, as Lync clients offer; never used for media.
+    pub cryptoscale: Option<Crypto>,
+    /// The SSRCs that will be sent with (`a=x-ssrc-range`; [`Dialect::Lync`] only).
+    pub ssrc_range: Option<(u32, u32)>,
+    /// `a=label`; for [`Dialect::Lync`] the role name of the kind when absent.
+    pub label: Option<String>,
+    /// What this side wants: [`Direction::Inactive`] holds.
+    pub direction: Direction,
+    /// The selected pair's remote candidates, component and address (`a=remote-candidates`),
+    /// for the offer that follows ICE.
+    pub remote_candidates: Vec<(u16, core::net::SocketAddr)>,
+    /// What kind of media an own offer makes of it. `None`: the profile's order, audio before
+    /// video. Not read by answers.
+    pub kind: Option<MediaKind>,
+}
+
+impl Default for LocalMedia {
+    fn default() -> Self {
+        Self {
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            rtp_port: 0,
+            rtcp_port: 0,
+            ice: None,
+            crypto: Vec::new(),
+            cryptoscale: None,
+            ssrc_range: None,
+            label: None,
+            direction: Direction::SendRecv,
+            remote_candidates: Vec::new(),
+            kind: None,
+        }
+    }
+}
+
+/// Our candidates and credentials of one `m=` line.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct LocalIce {
+    /// `a=ice-ufrag`.
+    pub ufrag: String,
+    /// `a=ice-pwd`.
+    pub pwd: String,
+    /// `a=candidate` lines, both components.
+    pub candidates: Vec<Candidate>,
+}
+
+impl core::fmt::Debug for LocalIce {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("LocalIce")
+            .field("ufrag", &self.ufrag)
+            .field("candidates", &self.candidates)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Suites of RFC 4568, RFC 6188 and RFC 7714 that `linkspan-srtp` knows.
+const SUITES: [&str; 6] = [
+    "AES_CM_128_HMAC_SHA1_80",
+    "AES_CM_128_HMAC_SHA1_32",
+    "AES_256_CM_HMAC_SHA1_80",
+    "AES_256_CM_HMAC_SHA1_32",
+    "AEAD_AES_128_GCM",
+    "AEAD_AES_256_GCM",
+];

@@ -1,0 +1,112 @@
+//! Why an offer or an answer cannot be used.
+
+use crate::ParseError;
+
+/// Why an offer or an answer cannot be used.
+///
+/// Toward a SIP peer an offer's refusal becomes a 488, an encryption mismatch toward Lync with
+/// `ms-client-diagnostics: 52017` beside it; an answer's refusal becomes ACK and BYE.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refusal {
+    /// What rule was broken.
+    #[source]
+    pub reason: RefusalReason,
+    /// The media section that broke it, counted from 0; `None` when it was none in particular.
+    pub media: Option<usize>,
+}
+
+impl Refusal {
+    pub(crate) const fn new(reason: RefusalReason, media: Option<usize>) -> Self {
+        Self { reason, media }
+    }
+
+    /// The SIP status that tells the offerer: 400 for a malformed description, 491 for glare,
+    /// 488 for everything else.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self.reason {
+            RefusalReason::Malformed(_) => 400,
+            RefusalReason::OfferPending => 491,
+            _ => 488,
+        }
+    }
+
+    /// Whether encryption levels did not match: 488 with 52017 toward Lync.
+    #[must_use]
+    pub const fn is_encryption_mismatch(&self) -> bool {
+        matches!(self.reason, RefusalReason::EncryptionMismatch(_))
+    }
+}
+
+impl From<ParseError> for Refusal {
+    fn from(error: ParseError) -> Self {
+        Self::new(RefusalReason::Malformed(error), None)
+    }
+}
+
+/// The rule that was broken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RefusalReason {
+    /// One side needs encryption that the other does not give, or the other way round.
+    #[error("encryption levels do not match: {0}")]
+    EncryptionMismatch(MismatchCause),
+    /// No media section has a codec that both sides know.
+    #[error("no common codec")]
+    NoCommonCodec,
+    /// The offer has no media section at all that could be answered.
+    #[error("no acceptable media")]
+    NoMedia,
+    /// The description does not parse.
+    #[error("malformed description: {0}")]
+    Malformed(ParseError),
+    /// RFC 3264 §6: an answer has as many media sections as the offer, in the same order.
+    #[error("answer has another number of media sections than the offer")]
+    MediaCount,
+    /// RFC 3264 §6: a media section of the answer has the type it has in the offer.
+    #[error("media type differs from the offer's")]
+    MediaType,
+    /// RFC 3264 §8: a later offer has at least as many media sections as the one before.
+    #[error("a later offer has fewer media sections")]
+    MediaRemoved,
+    /// RFC 3264 §6: the transport of an answer is the offered one.
+    #[error("transport profile differs from the offer's")]
+    Transport,
+    /// RFC 3264 §6.1: an answer lists at least one format of the offer.
+    #[error("answered formats were not offered")]
+    FormatNotOffered,
+    /// RFC 3264 §6.1: the direction of an answer does not fit that of the offer.
+    #[error("direction does not fit the offer's")]
+    Direction,
+    /// RFC 3264 §8.3.2: a payload type has been bound to another codec in this session.
+    #[error("payload type was bound to another codec")]
+    PayloadTypeRebound,
+    /// RFC 3264 §4: our own offer is waiting for its answer.
+    #[error("an offer of ours is pending")]
+    OfferPending,
+    /// The caller gave fewer [`LocalMedia`](crate::LocalMedia) than there are media sections.
+    #[error("no local media for a section")]
+    LocalMedia,
+}
+
+/// How encryption levels do not match.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MismatchCause {
+    /// The peer requires encryption, here it is not supported.
+    #[error("required by the peer, not supported here")]
+    RequiredByPeer,
+    /// Encryption is required here and the peer does not offer or accept it.
+    #[error("required here, not given by the peer")]
+    RequiredHere,
+    /// `RTP/SAVP`, or `a=encryption:required`, without a key that can be used.
+    #[error("no usable key")]
+    NoUsableKey,
+    /// The answer takes a key (tag and suite) that was not offered.
+    #[error("answered key was not offered")]
+    UnknownTag,
+    /// Encryption in an answer to an offer without it.
+    #[error("answered but not offered")]
+    NotOffered,
+}

@@ -1,0 +1,1 @@
+//! Translation of descriptions between a Lync side and a standards side.
