@@ -30,7 +30,6 @@ impl Line {
 /// Which lines of a section.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Selector<'n> {
-    All,
     Known(HeaderName),
     Text(&'n str),
 }
@@ -42,7 +41,6 @@ impl<'n> Selector<'n> {
 
     fn matches(self, line: &Line, text: &str) -> bool {
         match self {
-            Self::All => true,
             Self::Known(name) => line.name == Some(name),
             Self::Text(name) => {
                 line.name.is_none() && line.name_in(text).eq_ignore_ascii_case(name)

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod dialog;
 mod error;
 mod framing;
 mod header_name;
@@ -13,6 +14,7 @@ mod name_addr;
 mod params;
 mod path;
 mod request;
+mod transaction;
 mod typed;
 mod ua;
 mod uri;
@@ -21,6 +23,7 @@ mod validate;
 
 pub mod ms;
 
+pub use dialog::Dialog;
 pub use error::{HeaderError, ParseError, ParseErrorKind, ValueError};
 pub use framing::{Frame, FrameError, LimitError, StreamFramer};
 pub use header_name::HeaderName;
@@ -32,6 +35,7 @@ pub use name_addr::{NameAddr, NameAddrRef};
 pub use params::{Params, ParamsIter, ParamsRef};
 pub use path::{ConnectionId, Path, Received, Transmit, Transport};
 pub use request::{Body, Origin, Request, Response};
+pub use transaction::{RequestMatch, ResponseMatch, TransactionEvent, TransactionId, Transactions};
 pub use typed::{CSeq, NameAddrs, Tokens, Via, Vias};
 pub use ua::{
     Dialect, EndCause, InputError, OutgoingInvite, RefusedError, RequestId, SessionId,

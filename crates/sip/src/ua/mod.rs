@@ -1,147 +1,240 @@
 //! The user agent: transactions and dialogs in one engine.
 
+mod build;
 mod config;
 mod event;
+mod inbound;
+mod outbound;
+mod refuse;
+mod responses;
+mod session;
+mod timers;
+mod verbs;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::{Dialect, SessionTimer, Timers, UaConfig};
 pub use event::{EndCause, InputError, RefusedError, RequestId, SessionId, UaEvent, VerbError};
+pub use outbound::OutgoingInvite;
 
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
-use crate::headers::Headers;
-use crate::method::{Method, StatusCode};
-use crate::name_addr::NameAddr;
-use crate::path::{Path, Received, Transmit};
-use crate::request::{Body, Request};
-use crate::uri::Uri;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
 
-/// A call to place.
-#[derive(Clone, Debug)]
-pub struct OutgoingInvite {
-    /// The way to the first hop.
-    pub path: Path,
-    /// The Request-URI.
-    pub uri: Uri,
-    /// From; its tag is drawn by the engine, an epid is kept.
-    pub from: NameAddr,
-    /// To.
-    pub to: NameAddr,
-    /// Contact.
-    pub contact: NameAddr,
-    /// Route, first hop first.
-    pub routes: Vec<NameAddr>,
-    /// Call-ID; drawn by the engine where it is `None`.
-    pub call_id: Option<String>,
-    /// Further headers.
-    pub headers: Headers,
-    /// The offer.
-    pub body: Option<Body>,
+use crate::message::Message;
+use crate::path::{Path, Received, Transmit};
+use crate::request::Request;
+use crate::transaction::{TransactionId, Transactions};
+use crate::ua::session::Session;
+
+/// A SIP user agent, both roles, for any number of calls: transactions, dialogs and the INVITE
+/// usage in one engine that does no I/O.
+///
+/// After any call that takes `&mut self` drain [`poll_transmit`](Self::poll_transmit) and
+/// [`poll_event`](Self::poll_event), then wait until [`poll_timeout`](Self::poll_timeout) or input.
+/// See the crate page for a call from end to end.
+#[derive(Debug)]
+pub struct UserAgent {
+    config: UaConfig,
+    random: ChaCha20Rng,
+    transactions: Transactions,
+    next_id: u64,
+    sessions: HashMap<SessionId, Session>,
+    /// By Call-ID and our tag.
+    by_local: HashMap<String, SessionId>,
+    /// By Call-ID and the peer's tag.
+    by_remote: HashMap<String, SessionId>,
+    client_uses: HashMap<TransactionId, ClientUse>,
+    server_uses: HashMap<TransactionId, RequestId>,
+    /// Requests that the application has to answer.
+    asked: HashMap<RequestId, Asked>,
+    schedule: BTreeSet<(Instant, SessionId)>,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<UaEvent>,
 }
 
-/// The engine.
-#[derive(Debug)]
-pub struct UserAgent {}
+/// Whose client transaction it is.
+#[derive(Clone, Copy, Debug)]
+enum ClientUse {
+    Invite(SessionId),
+    Reinvite(SessionId),
+    Request {
+        session: Option<SessionId>,
+        id: RequestId,
+    },
+    /// CANCEL, PRACK and BYE of the engine.
+    Own(SessionId),
+}
 
-#[allow(unused_variables, missing_docs, clippy::missing_errors_doc)]
+/// A request that waits for `respond`.
+#[derive(Debug)]
+struct Asked {
+    transaction: TransactionId,
+    session: Option<SessionId>,
+    request: Request,
+    to_tag: String,
+}
+
 impl UserAgent {
-    pub fn new(config: UaConfig, seed: [u8; 32], now: Instant) -> Self {
-        Self {}
+    /// A user agent without calls. Tags, branches and Call-IDs come from `seed`.
+    pub fn new(config: UaConfig, seed: [u8; 32], _now: Instant) -> Self {
+        let transactions = Transactions::new(config.timers, &config.limits);
+        Self {
+            config,
+            random: ChaCha20Rng::from_seed(seed),
+            transactions,
+            next_id: 0,
+            sessions: HashMap::new(),
+            by_local: HashMap::new(),
+            by_remote: HashMap::new(),
+            client_uses: HashMap::new(),
+            server_uses: HashMap::new(),
+            asked: HashMap::new(),
+            schedule: BTreeSet::new(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+        }
     }
+
+    /// Takes one datagram, or one frame of a stream.
+    ///
+    /// Whatever is wrong with it is answered as the protocol says and told as
+    /// [`UaEvent::Refused`]; it never touches a call that it does not belong to.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError::QueueFull`] where nobody drains the queues; the input was not taken.
     pub fn handle_input(&mut self, input: Received<'_>, now: Instant) -> Result<(), InputError> {
+        let waiting = self.transmits.len().max(self.events.len());
+        if waiting >= self.config.limits.queue {
+            return Err(InputError::QueueFull);
+        }
+        // RFC 5626 §4.4.1: a keep-alive of a datagram transport is a double CRLF.
+        if input.payload.iter().all(|octet| matches!(octet, b'\r' | b'\n')) {
+            return Ok(());
+        }
+        match Message::parse_within(input.payload, &self.config.limits) {
+            Ok(message) if message.is_request() => self.receive_request(&message, input, now),
+            Ok(message) => self.receive_response(&message, input.path, now),
+            Err(error) => self.refuse_malformed(input, error),
+        }
+        self.settle(now);
         Ok(())
     }
-    pub fn handle_timeout(&mut self, now: Instant) {}
-    pub fn handle_transport_error(&mut self, path: Path, now: Instant) {}
+
+    /// Time has passed. Early, late and repeated calls are harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.transactions.handle_timeout(now);
+        self.fire_sessions(now);
+        self.settle(now);
+    }
+
+    /// A connection was refused or is closed, or a datagram came back unreachable. Requests that
+    /// wait on it end with a 503 of [`Origin::TransportFailure`](crate::Origin::TransportFailure);
+    /// calls stay, and their next request asks for a new connection.
+    pub fn handle_transport_error(&mut self, path: Path, now: Instant) {
+        self.transactions.handle_transport_error(&path);
+        if path.connection.is_some() {
+            for session in self.sessions.values_mut() {
+                if let Some(dialog) = &mut session.dialog
+                    && dialog.path() == path
+                {
+                    dialog.reconnect();
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The next message to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        None
+        self.transmits.pop_front()
     }
+
+    /// The next thing to know.
     pub fn poll_event(&mut self) -> Option<UaEvent> {
-        None
+        self.events.pop_front()
     }
+
+    /// When [`UserAgent::handle_timeout`] is due; `None` where there is nothing to wait for.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        let own = self.schedule.first().map(|&(at, _)| at);
+        match (own, self.transactions.poll_timeout()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
     }
-    pub fn invite(&mut self, invite: OutgoingInvite, now: Instant) -> Result<SessionId, VerbError> {
-        Err(VerbError::Limit)
+
+    /// Live sessions.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
     }
-    pub fn cancel(&mut self, s: SessionId, h: Headers, now: Instant) -> Result<(), VerbError> {
-        Err(VerbError::NoSession)
+
+    /// Live transactions.
+    pub fn transaction_count(&self) -> usize {
+        self.transactions.len()
     }
-    pub fn progress(
-        &mut self,
-        session: SessionId,
-        status: StatusCode,
-        headers: Headers,
-        body: Option<Body>,
-        now: Instant,
-    ) -> Result<(), VerbError> {
-        Err(VerbError::NoSession)
+
+    fn draw_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
     }
-    pub fn accept(
-        &mut self,
-        session: SessionId,
-        contact: NameAddr,
-        headers: Headers,
-        body: Option<Body>,
-        now: Instant,
-    ) -> Result<(), VerbError> {
-        Err(VerbError::NoSession)
+
+    /// A hexadecimal token of 64 bits.
+    fn draw_token(&mut self) -> String {
+        format!("{:016x}", self.random.next_u64())
     }
-    pub fn reject(
-        &mut self,
-        session: SessionId,
-        status: StatusCode,
-        headers: Headers,
-        body: Option<Body>,
-        now: Instant,
-    ) -> Result<(), VerbError> {
-        Err(VerbError::NoSession)
+
+    fn draw_below(&mut self, bound: u64) -> u64 {
+        self.random.next_u64() % bound.max(1)
     }
-    pub fn ack(
-        &mut self,
-        session: SessionId,
-        headers: Headers,
-        body: Option<Body>,
-        now: Instant,
-    ) -> Result<(), VerbError> {
-        Err(VerbError::NoSession)
+
+    fn emit(&mut self, event: UaEvent) {
+        self.events.push_back(event);
     }
-    pub fn reinvite(
-        &mut self,
-        session: SessionId,
-        headers: Headers,
-        body: Option<Body>,
-        now: Instant,
-    ) -> Result<RequestId, VerbError> {
-        Err(VerbError::NoSession)
+
+    /// Moves what the transactions want into our queues, in order.
+    fn flush(&mut self) {
+        while let Some(transmit) = self.transactions.poll_transmit() {
+            self.transmits.push_back(transmit);
+        }
     }
-    pub fn request(
-        &mut self,
-        session: SessionId,
-        method: Method,
-        headers: Headers,
-        body: Option<Body>,
-        now: Instant,
-    ) -> Result<RequestId, VerbError> {
-        Err(VerbError::NoSession)
+
+    /// Brings a session's place in the schedule up to date.
+    fn reschedule(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let due = session.due();
+        if due == session.scheduled {
+            return;
+        }
+        if let Some(was) = session.scheduled {
+            self.schedule.remove(&(was, id));
+        }
+        if let Some(due) = due {
+            self.schedule.insert((due, id));
+        }
+        session.scheduled = due;
     }
-    pub fn bye(&mut self, s: SessionId, headers: Headers, now: Instant) -> Result<(), VerbError> {
-        Err(VerbError::NoSession)
+
+    fn remove_session(&mut self, id: SessionId) -> Option<Session> {
+        let session = self.sessions.remove(&id)?;
+        if let Some(was) = session.scheduled {
+            self.schedule.remove(&(was, id));
+        }
+        self.by_local.remove(&index(&session.call_id, &session.local_tag));
+        if let Some(dialog) = &session.dialog {
+            let key = index(&session.call_id, dialog.remote_tag());
+            if self.by_remote.get(&key) == Some(&id) {
+                self.by_remote.remove(&key);
+            }
+        }
+        Some(session)
     }
-    pub fn end(&mut self, s: SessionId, headers: Headers, now: Instant) -> Result<(), VerbError> {
-        Err(VerbError::NoSession)
-    }
-    pub fn send(&mut self, r: Request, path: Path, now: Instant) -> Result<RequestId, VerbError> {
-        Err(VerbError::Limit)
-    }
-    pub fn respond(
-        &mut self,
-        id: RequestId,
-        status: StatusCode,
-        headers: Headers,
-        body: Option<Body>,
-        now: Instant,
-    ) -> Result<(), VerbError> {
-        Err(VerbError::NoRequest)
-    }
+}
+
+fn index(call_id: &str, tag: &str) -> String {
+    format!("{call_id}\n{tag}")
 }

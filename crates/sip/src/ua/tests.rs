@@ -1,0 +1,314 @@
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::headers::Headers;
+use crate::method::{Method, StatusCode};
+use crate::path::Transport;
+use crate::request::{Body, Origin};
+
+/// Two user agents, and the messages between them.
+struct Pair {
+    a: UserAgent,
+    b: UserAgent,
+    now: Instant,
+    transport: Transport,
+    log: Vec<String>,
+}
+
+const A: &str = "192.0.2.1:5060";
+const B: &str = "192.0.2.2:5060";
+
+impl Pair {
+    fn new(transport: Transport) -> Self {
+        Self::with(transport, UaConfig::default())
+    }
+
+    fn with(transport: Transport, config: UaConfig) -> Self {
+        let now = Instant::now();
+        Self {
+            a: UserAgent::new(config.clone(), [1; 32], now),
+            b: UserAgent::new(config, [2; 32], now),
+            now,
+            transport,
+            log: Vec::new(),
+        }
+    }
+
+    fn path(&self) -> Path {
+        Path::new(self.transport, A.parse().unwrap(), B.parse().unwrap())
+    }
+
+    fn outgoing(&self) -> OutgoingInvite {
+        let mut invite = OutgoingInvite::new(
+            self.path(),
+            "sip:bob@192.0.2.2".parse().unwrap(),
+            "\"Alice\" <sip:alice@example.com>;epid=d2ff665153".parse().unwrap(),
+            "<sip:alice@192.0.2.1>".parse().unwrap(),
+        );
+        invite.body = Some(Body::sdp("v=0\r\n"));
+        invite
+    }
+
+    /// Carries messages until both are quiet.
+    fn run(&mut self) {
+        loop {
+            let mut quiet = true;
+            while let Some(transmit) = self.a.poll_transmit() {
+                quiet = false;
+                self.log.push(format!("> {}", first_line(&transmit.payload)));
+                let path = Path::new(self.transport, B.parse().unwrap(), A.parse().unwrap());
+                let input = Received { path, payload: &transmit.payload };
+                self.b.handle_input(input, self.now).unwrap();
+            }
+            while let Some(transmit) = self.b.poll_transmit() {
+                quiet = false;
+                self.log.push(format!("< {}", first_line(&transmit.payload)));
+                let input = Received { path: self.path(), payload: &transmit.payload };
+                self.a.handle_input(input, self.now).unwrap();
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    fn advance(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = [self.a.poll_timeout(), self.b.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|&at| at <= end)
+        {
+            self.now = self.now.max(at);
+            self.a.handle_timeout(self.now);
+            self.b.handle_timeout(self.now);
+            self.run();
+        }
+        self.now = end;
+    }
+
+    /// A call that is up, `(a's, b's)`.
+    fn call(&mut self) -> (SessionId, SessionId) {
+        let a = self.a.invite(self.outgoing(), self.now).unwrap();
+        self.run();
+        let Some(UaEvent::Invite { session: b, .. }) = self.b.poll_event() else { panic!() };
+        let contact = "<sip:bob@192.0.2.2>".parse().unwrap();
+        let body = Some(Body::sdp("v=0\r\n"));
+        self.b.accept(b, contact, Headers::new(), body, self.now).unwrap();
+        self.run();
+        assert!(matches!(self.a.poll_event(), Some(UaEvent::Accepted { .. })));
+        self.a.ack(a, Headers::new(), None, self.now).unwrap();
+        self.run();
+        assert!(matches!(self.b.poll_event(), Some(UaEvent::Acked { .. })));
+        self.log.clear();
+        (a, b)
+    }
+}
+
+fn first_line(octets: &[u8]) -> String {
+    let text = std::str::from_utf8(octets).unwrap();
+    text.lines().next().unwrap().replace(" SIP/2.0", "").replace("SIP/2.0 ", "")
+}
+
+#[test]
+fn a_call_from_invite_to_bye() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut pair = Pair::new(transport);
+        let a = pair.a.invite(pair.outgoing(), pair.now).unwrap();
+        pair.run();
+        let Some(UaEvent::Invite { session: b, request, .. }) = pair.b.poll_event() else {
+            panic!("no INVITE")
+        };
+        assert_eq!(request.headers.from().unwrap().unwrap().epid(), Some("d2ff665153"));
+        pair.b.progress(b, StatusCode::RINGING, Headers::new(), None, pair.now).unwrap();
+        pair.run();
+        assert!(matches!(pair.a.poll_event(), Some(UaEvent::Progress { .. })));
+        let contact = "<sip:bob@192.0.2.2;opaque=user:epid:JLcB_0AAA;gruu>".parse().unwrap();
+        pair.b.accept(b, contact, Headers::new(), Some(Body::sdp("v=0\r\n")), pair.now).unwrap();
+        pair.run();
+        let Some(UaEvent::Accepted { session, response }) = pair.a.poll_event() else {
+            panic!("no 200")
+        };
+        assert_eq!(
+            (session, response.to_body().unwrap().content_type.as_str()),
+            (a, "application/sdp")
+        );
+        pair.a.ack(a, Headers::new(), None, pair.now).unwrap();
+        pair.run();
+        assert!(matches!(pair.b.poll_event(), Some(UaEvent::Acked { body: None, .. })));
+        pair.advance(Duration::from_secs(60));
+        pair.b.bye(b, Headers::new(), pair.now).unwrap();
+        pair.run();
+        assert!(matches!(
+            pair.a.poll_event(),
+            Some(UaEvent::Ended { cause: EndCause::Bye(_), .. })
+        ));
+        assert!(matches!(pair.b.poll_event(), Some(UaEvent::Ended { cause: EndCause::Local, .. })));
+        pair.advance(Duration::from_secs(60));
+        assert_eq!(
+            pair.log,
+            [
+                "> INVITE sip:bob@192.0.2.2",
+                "< 180 Ringing",
+                "< 200 OK",
+                "> ACK sip:bob@192.0.2.2;opaque=user:epid:JLcB_0AAA;gruu",
+                "< BYE sip:alice@192.0.2.1",
+                "> 200 OK",
+            ]
+        );
+        assert!(pair.a.poll_event().is_none() && pair.b.poll_event().is_none());
+        assert_eq!(pair.a.poll_timeout(), None);
+        assert_eq!(pair.b.poll_timeout(), None);
+        assert_eq!(pair.a.transaction_count() + pair.b.transaction_count(), 0);
+    }
+}
+
+#[test]
+fn cancel_ends_a_ringing_call() {
+    let mut pair = Pair::new(Transport::Udp);
+    let a = pair.a.invite(pair.outgoing(), pair.now).unwrap();
+    pair.a.cancel(a, Headers::new(), pair.now).unwrap();
+    // RFC 3261 §9.1: not before a provisional response.
+    assert_eq!(pair.a.transaction_count(), 1);
+    pair.run();
+    pair.advance(Duration::from_millis(250));
+    assert_eq!(
+        pair.log,
+        [
+            "> INVITE sip:bob@192.0.2.2",
+            "< 100 Trying",
+            "> CANCEL sip:bob@192.0.2.2",
+            "< 200 OK",
+            "< 487 Request Terminated",
+            "> ACK sip:bob@192.0.2.2",
+        ]
+    );
+    assert!(matches!(pair.b.poll_event(), Some(UaEvent::Invite { .. })));
+    assert!(matches!(pair.b.poll_event(), Some(UaEvent::Cancelled { .. })));
+    let Some(UaEvent::Rejected { response, .. }) = pair.a.poll_event() else { panic!() };
+    assert_eq!(response.status, StatusCode::REQUEST_TERMINATED);
+    pair.advance(Duration::from_secs(40));
+    assert_eq!(pair.a.transaction_count() + pair.b.transaction_count(), 0);
+}
+
+#[test]
+fn nobody_answers_and_the_call_times_out_as_408() {
+    let mut pair = Pair::new(Transport::Udp);
+    pair.a.invite(pair.outgoing(), pair.now).unwrap();
+    let mut sent = 0;
+    for _ in 0..100 {
+        while pair.a.poll_transmit().is_some() {
+            sent += 1;
+        }
+        let Some(at) = pair.a.poll_timeout() else { break };
+        pair.a.handle_timeout(at);
+    }
+    // At 0, 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s.
+    assert_eq!(sent, 7);
+    let Some(UaEvent::Rejected { response, .. }) = pair.a.poll_event() else { panic!() };
+    assert_eq!((response.status, response.origin), (StatusCode::REQUEST_TIMEOUT, Origin::Timeout));
+}
+
+#[test]
+fn a_retransmitted_2xx_is_acknowledged_again() {
+    let mut pair = Pair::new(Transport::Udp);
+    let a = pair.a.invite(pair.outgoing(), pair.now).unwrap();
+    pair.run();
+    let Some(UaEvent::Invite { session: b, .. }) = pair.b.poll_event() else { panic!() };
+    let contact = "<sip:bob@192.0.2.2>".parse().unwrap();
+    pair.b.accept(b, contact, Headers::new(), None, pair.now).unwrap();
+    pair.run();
+    pair.a.ack(a, Headers::new(), None, pair.now).unwrap();
+    // The first ACK is lost.
+    while pair.a.poll_transmit().is_some() {}
+    pair.log.clear();
+    pair.advance(Duration::from_secs(30));
+    assert_eq!(pair.log, ["< 200 OK", "> ACK sip:bob@192.0.2.2"]);
+    assert!(matches!(pair.b.poll_event(), Some(UaEvent::Acked { .. })));
+}
+
+#[test]
+fn a_reinvite_and_an_info_within_the_call() {
+    let mut pair = Pair::new(Transport::Tcp);
+    let (a, b) = pair.call();
+    let id = pair.b.reinvite(b, Headers::new(), Some(Body::sdp("v=0\r\n")), pair.now).unwrap();
+    assert_eq!(pair.b.reinvite(b, Headers::new(), None, pair.now), Err(VerbError::Pending));
+    pair.run();
+    let Some(UaEvent::Reinvite { id: asked, session, .. }) = pair.a.poll_event() else { panic!() };
+    assert_eq!(session, a);
+    pair.a
+        .respond(asked, StatusCode::OK, Headers::new(), Some(Body::sdp("v=0\r\n")), pair.now)
+        .unwrap();
+    pair.run();
+    let Some(UaEvent::Response { id: answered, response, .. }) = pair.b.poll_event() else {
+        panic!()
+    };
+    assert_eq!((answered, response.status), (id, StatusCode::OK));
+    pair.b.ack(b, Headers::new(), None, pair.now).unwrap();
+    pair.run();
+    assert!(matches!(pair.a.poll_event(), Some(UaEvent::Acked { .. })));
+    let id = pair.a.request(a, Method::Info, Headers::new(), None, pair.now).unwrap();
+    pair.run();
+    let Some(UaEvent::Request { id: asked, session, .. }) = pair.b.poll_event() else { panic!() };
+    assert_eq!(session, Some(b));
+    pair.b.respond(asked, StatusCode::OK, Headers::new(), None, pair.now).unwrap();
+    pair.run();
+    assert!(
+        matches!(pair.a.poll_event(), Some(UaEvent::Response { id: answered, .. }) if answered == id)
+    );
+}
+
+#[test]
+fn a_glare_is_resolved_by_trying_again() {
+    let mut pair = Pair::new(Transport::Tcp);
+    let (a, b) = pair.call();
+    pair.a.reinvite(a, Headers::new(), None, pair.now).unwrap();
+    pair.b.reinvite(b, Headers::new(), None, pair.now).unwrap();
+    pair.run();
+    assert!(pair.log.contains(&"< 491 Request Pending".to_owned()), "{:?}", pair.log);
+    let mut acks = Vec::new();
+    for _ in 0..80 {
+        pair.advance(Duration::from_millis(100));
+        while let Some(event) = pair.b.poll_event() {
+            match event {
+                UaEvent::Reinvite { id, .. } => {
+                    pair.b.respond(id, StatusCode::OK, Headers::new(), None, pair.now).unwrap();
+                }
+                UaEvent::Response { response, .. } => {
+                    acks.push(response.status);
+                    pair.b.ack(b, Headers::new(), None, pair.now).unwrap();
+                }
+                _ => {}
+            }
+        }
+        while let Some(event) = pair.a.poll_event() {
+            match event {
+                UaEvent::Reinvite { id, .. } => {
+                    pair.a.respond(id, StatusCode::OK, Headers::new(), None, pair.now).unwrap();
+                }
+                UaEvent::Response { response, .. } => {
+                    acks.push(response.status);
+                    pair.a.ack(a, Headers::new(), None, pair.now).unwrap();
+                }
+                _ => {}
+            }
+        }
+        pair.run();
+    }
+    assert_eq!(acks, [StatusCode::OK; 2], "{:#?}", pair.log);
+}
+
+#[test]
+fn a_malformed_request_is_answered_and_told() {
+    let mut pair = Pair::new(Transport::Udp);
+    let path = pair.path();
+    let payload = b"OPTIONS sip:bob@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK1\r\nFrom: <sip:x@192.0.2.2>;tag=1\r\nTo: <sip:y@192.0.2.2>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n\r\n";
+    pair.a.handle_input(Received { path, payload }, pair.now).unwrap();
+    let transmit = pair.a.poll_transmit().unwrap();
+    assert!(transmit.payload.starts_with(b"SIP/2.0 400 Bad Request"));
+    assert!(matches!(pair.a.poll_event(), Some(UaEvent::Refused { .. })));
+    let broken = b"INVITE sip:bob@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK1\r\nbroken\r\n\r\n";
+    pair.a.handle_input(Received { path, payload: broken }, pair.now).unwrap();
+    assert!(pair.a.poll_transmit().unwrap().payload.starts_with(b"SIP/2.0 400 Bad Request"));
+}

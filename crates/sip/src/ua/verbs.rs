@@ -1,0 +1,622 @@
+//! What the application wants.
+
+use std::time::Instant;
+
+use crate::headers::Headers;
+use crate::method::{Method, StatusCode};
+use crate::name_addr::NameAddr;
+use crate::path::Path;
+use crate::request::{Body, Request, Response};
+use crate::ua::build::{merge, respond};
+use crate::ua::session::{Outgoing, Reinvite, Resend, Session, State};
+use crate::ua::{
+    ClientUse, EndCause, OutgoingInvite, RequestId, SessionId, UserAgent, VerbError, index,
+};
+
+impl UserAgent {
+    /// Places a call. The session ends with `Rejected`, or lives with `Accepted`.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::Limit`].
+    pub fn invite(&mut self, invite: OutgoingInvite, now: Instant) -> Result<SessionId, VerbError> {
+        if self.sessions.len() >= self.config.limits.sessions {
+            return Err(VerbError::Limit);
+        }
+        let path = invite.path;
+        let local_tag = self.draw_token();
+        let drawn = self.draw_token();
+        let call_id =
+            invite.call_id.clone().unwrap_or_else(|| format!("{drawn}@{}", path.local.ip()));
+        let (mut request, headers, body) = invite.into_request(&call_id, &local_tag);
+        self.complete(&mut request, &headers, body);
+        let transaction = self.send_request(&mut request, path, now)?;
+        let session = SessionId(self.draw_id());
+        let mut state = Session::new(true, call_id, local_tag);
+        self.by_local.insert(index(&state.call_id, &state.local_tag), session);
+        state.outgoing = Some(Outgoing {
+            transaction,
+            request,
+            path,
+            provisional: false,
+            cancel: None,
+            give_up: None,
+        });
+        self.sessions.insert(session, state);
+        self.client_uses.insert(transaction, ClientUse::Invite(session));
+        Ok(session)
+    }
+
+    /// Gives a call up that was not answered. CANCEL waits for the first provisional response;
+    /// `Rejected` (487) follows, or `Ended` where the answer crossed it.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::State`] where the call is answered, or is not ours.
+    pub fn cancel(
+        &mut self,
+        session: SessionId,
+        headers: Headers,
+        now: Instant,
+    ) -> Result<(), VerbError> {
+        let state = self.sessions.get_mut(&session).ok_or(VerbError::NoSession)?;
+        if state.state != State::Early {
+            return Err(VerbError::State);
+        }
+        let outgoing = state.outgoing.as_mut().ok_or(VerbError::State)?;
+        outgoing.cancel = Some(headers);
+        let provisional = outgoing.provisional;
+        state.state = State::Cancelling;
+        if provisional {
+            self.send_cancel(session, now);
+        }
+        Ok(())
+    }
+
+    /// RFC 3261 §9.1.
+    pub(super) fn send_cancel(&mut self, session: SessionId, now: Instant) {
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        let Some(outgoing) = &mut state.outgoing else { return };
+        let Some(headers) = outgoing.cancel.take() else { return };
+        let invite = &outgoing.request;
+        let mut cancel = Request::new(Method::Cancel, invite.uri.clone());
+        // The Via of the INVITE, and only that one.
+        for name in ["Via", "Route", "From", "To", "Call-ID"] {
+            for value in invite.headers.all(name) {
+                cancel.headers.push(name, value);
+            }
+        }
+        let cseq = invite.headers.cseq().ok().flatten().map_or(1, |cseq| cseq.number());
+        cancel.headers.push("CSeq", format!("{cseq} CANCEL"));
+        cancel.headers.push("Max-Forwards", "70");
+        outgoing.give_up = now.checked_add(self.config.timers.timeout());
+        let path = outgoing.path;
+        self.complete(&mut cancel, &headers, None);
+        if let Some(id) = self.transactions.request(cancel.to_bytes(), path, now) {
+            self.client_uses.insert(id, ClientUse::Own(session));
+        }
+        self.flush();
+        self.reschedule(session);
+    }
+
+    /// Answers an INVITE provisionally. The response is reliable (RFC 3262) where the caller
+    /// requires it, and where `headers` have `Require: 100rel` and the caller supports it.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::Status`] where `status` is not 101 to 199, [`VerbError::Pending`] where an
+    /// earlier reliable response has no PRACK yet, [`VerbError::State`] where the call is answered.
+    pub fn progress(
+        &mut self,
+        session: SessionId,
+        status: StatusCode,
+        headers: Headers,
+        body: Option<Body>,
+        now: Instant,
+    ) -> Result<(), VerbError> {
+        if !status.is_provisional() || status == StatusCode::TRYING {
+            return Err(VerbError::Status);
+        }
+        let state = self.sessions.get(&session).ok_or(VerbError::NoSession)?;
+        let incoming = state.incoming.as_ref().filter(|_| state.state == State::Early);
+        let request = &incoming.ok_or(VerbError::State)?.request;
+        let wanted = headers.require().has("100rel");
+        let reliable = request.headers.require().has("100rel")
+            || (wanted && request.headers.supported().has("100rel"));
+        if reliable && state.unpracked.is_some() {
+            return Err(VerbError::Pending);
+        }
+        let mut headers = headers;
+        if wanted && !reliable {
+            headers.remove("Require");
+        }
+        let rseq = if state.rseq == 0 { None } else { Some(state.rseq) };
+        let drawn = u32::try_from(self.draw_below(1 << 16)).unwrap_or(0);
+        let rseq = rseq.map_or(drawn + 1, |last| last.wrapping_add(1));
+        let mut response = self.session_response(session, status).ok_or(VerbError::State)?;
+        if reliable {
+            response.headers.push("RSeq", rseq.to_string());
+            if !wanted {
+                headers.push("Require", "100rel");
+            }
+        }
+        response.body = merge(&mut response.headers, &headers, body);
+        let payload = response.to_bytes();
+        let timers = self.config.timers;
+        let state = self.sessions.get_mut(&session).ok_or(VerbError::NoSession)?;
+        let transaction = state.incoming.as_ref().ok_or(VerbError::State)?.transaction;
+        let path = state.dialog.as_ref().ok_or(VerbError::State)?.path();
+        if reliable {
+            state.rseq = rseq;
+            state.unpracked = Some(Resend {
+                payload: payload.clone(),
+                path,
+                number: rseq,
+                next: now.checked_add(timers.t1).unwrap_or(now),
+                interval: timers.t1,
+                deadline: now.checked_add(timers.timeout()).unwrap_or(now),
+            });
+        }
+        self.transactions.respond(transaction, status, payload, now);
+        self.flush();
+        self.reschedule(session);
+        Ok(())
+    }
+
+    /// Answers an INVITE with 200. The engine sends it again until the ACK comes.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::State`] where the call is answered already.
+    pub fn accept(
+        &mut self,
+        session: SessionId,
+        contact: NameAddr,
+        headers: Headers,
+        body: Option<Body>,
+        now: Instant,
+    ) -> Result<(), VerbError> {
+        let state = self.sessions.get_mut(&session).ok_or(VerbError::NoSession)?;
+        if state.state != State::Early || state.incoming.is_none() {
+            return Err(VerbError::State);
+        }
+        if let Some(dialog) = &mut state.dialog {
+            dialog.set_contact(&contact);
+        }
+        state.state = State::Established;
+        self.send_success(session, StatusCode::OK, &headers, body, now)
+    }
+
+    /// 2xx of a first or later INVITE.
+    fn send_success(
+        &mut self,
+        session: SessionId,
+        status: StatusCode,
+        headers: &Headers,
+        body: Option<Body>,
+        now: Instant,
+    ) -> Result<(), VerbError> {
+        let mut response = self.session_response(session, status).ok_or(VerbError::State)?;
+        response.headers.push("Allow", self.allow());
+        if !self.config.supported.is_empty() {
+            response.headers.push("Supported", self.config.supported.join(", "));
+        }
+        response.body = merge(&mut response.headers, headers, body);
+        let payload = response.to_bytes();
+        let timers = self.config.timers;
+        let state = self.sessions.get_mut(&session).ok_or(VerbError::NoSession)?;
+        let incoming = state.incoming.take().ok_or(VerbError::State)?;
+        let cseq = incoming.request.headers.cseq().ok().flatten().map_or(0, |cseq| cseq.number());
+        state.unpracked = None;
+        if let Some(dialog) = &mut state.dialog {
+            if incoming.id.is_some() {
+                dialog.refresh_target(&incoming.request.headers);
+            }
+            state.unacked = Some(Resend {
+                payload: payload.clone(),
+                path: dialog.path(),
+                number: cseq,
+                next: now.checked_add(timers.t1).unwrap_or(now),
+                interval: timers.t1,
+                deadline: now.checked_add(timers.timeout()).unwrap_or(now),
+            });
+        }
+        self.transactions.respond(incoming.transaction, status, payload, now);
+        self.flush();
+        self.reschedule(session);
+        Ok(())
+    }
+
+    /// Refuses an INVITE with 300 to 699. The session is over; no event follows.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::Status`], and [`VerbError::State`] where the call is answered already.
+    pub fn reject(
+        &mut self,
+        session: SessionId,
+        status: StatusCode,
+        headers: Headers,
+        body: Option<Body>,
+        now: Instant,
+    ) -> Result<(), VerbError> {
+        if !status.is_final() || status.is_success() {
+            return Err(VerbError::Status);
+        }
+        let state = self.sessions.get(&session).ok_or(VerbError::NoSession)?;
+        if state.state != State::Early || state.incoming.is_none() {
+            return Err(VerbError::State);
+        }
+        self.refuse_incoming(session, status, &headers, body, now)?;
+        self.remove_session(session);
+        Ok(())
+    }
+
+    pub(super) fn refuse_incoming(
+        &mut self,
+        session: SessionId,
+        status: StatusCode,
+        headers: &Headers,
+        body: Option<Body>,
+        now: Instant,
+    ) -> Result<(), VerbError> {
+        let mut response = self.session_response(session, status).ok_or(VerbError::State)?;
+        response.body = merge(&mut response.headers, headers, body);
+        let state = self.sessions.get_mut(&session).ok_or(VerbError::NoSession)?;
+        let incoming = state.incoming.take().ok_or(VerbError::State)?;
+        state.unpracked = None;
+        self.transactions.respond(incoming.transaction, status, response.to_bytes(), now);
+        self.flush();
+        self.reschedule(session);
+        Ok(())
+    }
+
+    /// A response to the INVITE that waits, with our tag, and with what makes a dialog.
+    fn session_response(&self, session: SessionId, status: StatusCode) -> Option<Response> {
+        let state = self.sessions.get(&session)?;
+        let request = &state.incoming.as_ref()?.request;
+        let mut response = respond(&request.headers, status, &state.local_tag);
+        if status.as_u16() < 300 {
+            // RFC 3261 §12.1.1: as it came, byte for byte.
+            for route in request.headers.all("Record-Route") {
+                response.headers.push("Record-Route", route);
+            }
+            let dialog = state.dialog.as_ref()?;
+            let contact = match dialog.contact() {
+                Some(contact) => contact.to_owned(),
+                None => default_contact(request, dialog.path()),
+            };
+            response.headers.push("Contact", contact);
+        }
+        if !self.config.product.is_empty() {
+            response.headers.push("Server", &self.config.product);
+        }
+        Some(response)
+    }
+
+    /// Acknowledges the 2xx of our INVITE or re-INVITE. The engine sends the ACK again for every
+    /// retransmission of the 2xx.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::State`] where no 2xx waits for its ACK.
+    pub fn ack(
+        &mut self,
+        session: SessionId,
+        headers: Headers,
+        body: Option<Body>,
+        _now: Instant,
+    ) -> Result<(), VerbError> {
+        let state = self.sessions.get_mut(&session).ok_or(VerbError::NoSession)?;
+        let cseq = state.awaiting_ack.take().ok_or(VerbError::State)?;
+        let dialog = state.dialog.clone().ok_or(VerbError::State)?;
+        let ack = self.ack_of(&dialog, cseq, &headers, body);
+        self.transmits.push_back(ack.clone());
+        if let Some(state) = self.sessions.get_mut(&session) {
+            state.ack = Some((cseq, ack));
+        }
+        Ok(())
+    }
+
+    /// Sends a re-INVITE. Where it meets the peer's own it is tried again by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::Pending`] while another INVITE of the session is under way.
+    pub fn reinvite(
+        &mut self,
+        session: SessionId,
+        headers: Headers,
+        body: Option<Body>,
+        now: Instant,
+    ) -> Result<RequestId, VerbError> {
+        let retries = self.config.glare_retries;
+        let id = RequestId(self.draw_id());
+        let state = self.sessions.get_mut(&session).ok_or(VerbError::NoSession)?;
+        if state.state != State::Established {
+            return Err(VerbError::State);
+        }
+        // RFC 3261 §14.1: one INVITE at a time, either way.
+        if state.reinvite.is_some() || state.incoming.is_some() || state.awaiting_ack.is_some() {
+            return Err(VerbError::Pending);
+        }
+        state.reinvite = Some(Reinvite {
+            id,
+            transaction: None,
+            cseq: 0,
+            headers,
+            body,
+            retries,
+            retry_at: None,
+        });
+        self.retry_reinvite(session, now);
+        Ok(id)
+    }
+
+    pub(super) fn retry_reinvite(&mut self, session: SessionId, now: Instant) {
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        let Some(dialog) = &mut state.dialog else { return };
+        let Some(reinvite) = &mut state.reinvite else { return };
+        reinvite.retry_at = None;
+        let mut request = dialog.request(Method::Invite);
+        let path = dialog.next_hop();
+        reinvite.cseq = dialog.local_cseq();
+        let (headers, body, id) = (reinvite.headers.clone(), reinvite.body.clone(), reinvite.id);
+        self.complete(&mut request, &headers, body);
+        match self.send_request(&mut request, path, now) {
+            Ok(transaction) => {
+                self.client_uses.insert(transaction, ClientUse::Reinvite(session));
+                if let Some(state) = self.sessions.get_mut(&session)
+                    && let Some(reinvite) = &mut state.reinvite
+                {
+                    reinvite.transaction = Some(transaction);
+                }
+            }
+            Err(_) => {
+                if let Some(state) = self.sessions.get_mut(&session) {
+                    state.reinvite = None;
+                }
+                let response = Response::new(StatusCode::SERVICE_UNAVAILABLE);
+                self.emit(crate::ua::UaEvent::Response { session: Some(session), id, response });
+            }
+        }
+    }
+
+    /// Sends a request within the call: INFO, UPDATE, MESSAGE, REFER, NOTIFY and whatever else has
+    /// no verb of its own. The final response comes as `Response`.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::Method`] for INVITE, ACK, CANCEL, PRACK and BYE; [`VerbError::State`] before
+    /// there is a dialog.
+    pub fn request(
+        &mut self,
+        session: SessionId,
+        method: Method,
+        headers: Headers,
+        body: Option<Body>,
+        now: Instant,
+    ) -> Result<RequestId, VerbError> {
+        const OWN: [Method; 5] =
+            [Method::Invite, Method::Ack, Method::Cancel, Method::Prack, Method::Bye];
+        if OWN.contains(&method) {
+            return Err(VerbError::Method);
+        }
+        let state = self.sessions.get_mut(&session).ok_or(VerbError::NoSession)?;
+        let early = state.early.last_mut().map(|early| &mut early.dialog);
+        let dialog = state.dialog.as_mut().or(early).ok_or(VerbError::State)?;
+        let mut request = dialog.request(method);
+        let path = dialog.next_hop();
+        self.complete(&mut request, &headers, body);
+        let transaction = self.send_request(&mut request, path, now)?;
+        let id = RequestId(self.draw_id());
+        let session = Some(session);
+        self.client_uses.insert(transaction, ClientUse::Request { session, id });
+        Ok(id)
+    }
+
+    /// Ends an answered call. `Ended` follows at once.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::State`] where the call is not answered: `cancel` or `reject` it.
+    pub fn bye(
+        &mut self,
+        session: SessionId,
+        headers: Headers,
+        now: Instant,
+    ) -> Result<(), VerbError> {
+        let state = self.sessions.get(&session).ok_or(VerbError::NoSession)?;
+        if state.state != State::Established {
+            return Err(VerbError::State);
+        }
+        if state.awaiting_ack.is_some() {
+            // The peer has to have its ACK first.
+            self.ack(session, Headers::new(), None, now)?;
+        }
+        self.say_bye(session, &headers, now);
+        self.end_session(session, EndCause::Local, now);
+        Ok(())
+    }
+
+    pub(super) fn say_bye(&mut self, session: SessionId, headers: &Headers, now: Instant) {
+        let dialog = self.sessions.get_mut(&session).and_then(|state| state.dialog.as_mut());
+        let Some(dialog) = dialog else { return };
+        let mut bye = dialog.request(Method::Bye);
+        let path = dialog.next_hop();
+        self.complete(&mut bye, headers, None);
+        if let Ok(id) = self.send_request(&mut bye, path, now) {
+            self.client_uses.insert(id, ClientUse::Own(session));
+        }
+    }
+
+    /// Ends a call in whatever state it is: CANCEL, BYE, or 603.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::NoSession`].
+    pub fn end(
+        &mut self,
+        session: SessionId,
+        headers: Headers,
+        now: Instant,
+    ) -> Result<(), VerbError> {
+        let state = self.sessions.get(&session).ok_or(VerbError::NoSession)?;
+        match (state.state, state.caller) {
+            (State::Established, _) => self.bye(session, headers, now),
+            (State::Early, true) => self.cancel(session, headers, now),
+            (State::Cancelling, _) => Ok(()),
+            (State::Early, false) => self.reject(session, StatusCode::DECLINE, headers, None, now),
+        }
+    }
+
+    /// Sends a request outside any dialog. What it lacks of From, To, Call-ID, CSeq and
+    /// Max-Forwards is added; Via is ours.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::Method`] for INVITE, ACK and CANCEL; [`VerbError::Limit`].
+    pub fn send(
+        &mut self,
+        request: Request,
+        path: Path,
+        now: Instant,
+    ) -> Result<RequestId, VerbError> {
+        if matches!(request.method, Method::Invite | Method::Ack | Method::Cancel) {
+            return Err(VerbError::Method);
+        }
+        let mut request = request;
+        self.fill(&mut request, path);
+        let transaction = self.send_request(&mut request, path, now)?;
+        let id = RequestId(self.draw_id());
+        self.client_uses.insert(transaction, ClientUse::Request { session: None, id });
+        Ok(id)
+    }
+
+    fn fill(&mut self, request: &mut Request, path: Path) {
+        let tag = self.draw_token();
+        let call_id = self.draw_token();
+        let headers = &mut request.headers;
+        headers.remove("Via");
+        let from = match headers.from() {
+            Ok(Some(from)) if from.tag().is_some() => None,
+            Ok(Some(from)) => {
+                let mut from = from.to_name_addr();
+                from.set_tag(&tag);
+                Some(from.to_string())
+            }
+            _ => Some(format!("<sip:{}>;tag={tag}", path.local)),
+        };
+        if let Some(from) = from {
+            headers.set("From", from);
+        }
+        if !headers.contains("To") {
+            headers.push("To", format!("<{}>", request.uri));
+        }
+        if !headers.contains("Call-ID") {
+            headers.push("Call-ID", format!("{call_id}@{}", path.local.ip()));
+        }
+        if headers.cseq().ok().flatten().is_none_or(|cseq| cseq.method() != request.method) {
+            headers.set("CSeq", format!("1 {}", request.method));
+        }
+        if !headers.contains("Max-Forwards") {
+            headers.push("Max-Forwards", "70");
+        }
+        if !headers.contains("User-Agent") && !self.config.product.is_empty() {
+            headers.push("User-Agent", &self.config.product);
+        }
+    }
+
+    /// Answers a `Request` or a `Reinvite`. A provisional status leaves it open.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::NoRequest`] where it was answered, or is over; [`VerbError::NoAnswer`] for
+    /// BENOTIFY.
+    pub fn respond(
+        &mut self,
+        id: RequestId,
+        status: StatusCode,
+        headers: Headers,
+        body: Option<Body>,
+        now: Instant,
+    ) -> Result<(), VerbError> {
+        let asked = self.asked.get(&id).ok_or(VerbError::NoRequest)?;
+        if asked.request.method == Method::Benotify {
+            self.asked.remove(&id);
+            return Err(VerbError::NoAnswer);
+        }
+        let session = asked.session;
+        if let (Some(session), Method::Invite) = (session, &asked.request.method) {
+            return self.respond_reinvite(session, id, status, &headers, body, now);
+        }
+        let state = session.and_then(|session| self.sessions.get(&session));
+        let tag = state.map_or(&asked.to_tag, |state| &state.local_tag);
+        let mut response = respond(&asked.request.headers, status, tag);
+        if !self.config.product.is_empty() {
+            response.headers.push("Server", &self.config.product);
+        }
+        if asked.request.method == Method::Options && status.is_success() {
+            // RFC 3261 §11.2.
+            response.headers.push("Allow", self.allow());
+            if !self.config.supported.is_empty() {
+                response.headers.push("Supported", self.config.supported.join(", "));
+            }
+        }
+        response.body = merge(&mut response.headers, &headers, body);
+        let transaction = asked.transaction;
+        if asked.request.method == Method::Update && status.is_success() {
+            let headers = asked.request.headers.clone();
+            let state = session.and_then(|session| self.sessions.get_mut(&session));
+            if let Some(dialog) = state.and_then(|state| state.dialog.as_mut()) {
+                dialog.refresh_target(&headers);
+                if let Some(contact) = dialog.contact() {
+                    response.headers.set("Contact", contact.to_owned());
+                }
+            }
+        }
+        if status.is_final() {
+            self.asked.remove(&id);
+        }
+        let sent = self.transactions.respond(transaction, status, response.to_bytes(), now);
+        self.settle(now);
+        if sent { Ok(()) } else { Err(VerbError::NoRequest) }
+    }
+
+    fn respond_reinvite(
+        &mut self,
+        session: SessionId,
+        id: RequestId,
+        status: StatusCode,
+        headers: &Headers,
+        body: Option<Body>,
+        now: Instant,
+    ) -> Result<(), VerbError> {
+        let waits = self.sessions.get(&session).and_then(|state| state.incoming.as_ref());
+        if waits.is_none_or(|incoming| incoming.id != Some(id)) {
+            return Err(VerbError::NoRequest);
+        }
+        if status.is_final() {
+            self.asked.remove(&id);
+        }
+        if status.is_success() {
+            return self.send_success(session, status, headers, body, now);
+        }
+        if status.is_final() {
+            return self.refuse_incoming(session, status, headers, body, now);
+        }
+        let mut response = self.session_response(session, status).ok_or(VerbError::NoRequest)?;
+        response.body = merge(&mut response.headers, headers, body);
+        let state = self.sessions.get(&session).and_then(|state| state.incoming.as_ref());
+        let transaction = state.ok_or(VerbError::NoRequest)?.transaction;
+        self.transactions.respond(transaction, status, response.to_bytes(), now);
+        self.flush();
+        Ok(())
+    }
+}
+
+/// Our address as the peer reached it, where the application named no Contact yet.
+fn default_contact(request: &Request, path: Path) -> String {
+    let user = request.uri.user().map(|user| format!("{user}@")).unwrap_or_default();
+    format!("<sip:{user}{};transport={}>", path.local, path.transport.uri_token())
+}
