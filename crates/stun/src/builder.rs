@@ -28,7 +28,7 @@ pub struct MessageBuilder<'b> {
     start: usize,
     id: TransactionId,
     dialect: Dialect,
-    padded: bool,
+    padding: Option<u8>,
     fingerprint: Fingerprint,
     failed: Option<BuildError>,
 }
@@ -51,14 +51,15 @@ impl<'b> MessageBuilder<'b> {
         }
         let fingerprint =
             if dialect.has_fingerprint() { Fingerprint::Standard } else { Fingerprint::None };
-        let padded = dialect.is_padded();
-        Self { buffer, start, id, dialect, padded, fingerprint, failed: None }
+        let padding = dialect.is_padded().then_some(0);
+        Self { buffer, start, id, dialect, padding, fingerprint, failed: None }
     }
 
-    /// Says whether attributes are padded, where the dialect's own way is not wanted: MS-ICE2
-    /// toward peers that pad.
-    pub fn padded(&mut self, padded: bool) -> &mut Self {
-        self.padded = padded;
+    /// Says with which octet attribute values are filled to 32 bits, or that they are not, where the
+    /// dialect's own way is not wanted: MS-ICE2 toward peers that pad, or a copy of a message whose
+    /// padding was not zero.
+    pub fn padding(&mut self, octet: Option<u8>) -> &mut Self {
+        self.padding = octet;
         self
     }
 
@@ -78,9 +79,9 @@ impl<'b> MessageBuilder<'b> {
         self.buffer.extend_from_slice(&kind.0.to_be_bytes());
         self.buffer.extend_from_slice(&len.to_be_bytes());
         self.buffer.extend_from_slice(value);
-        if self.padded {
+        if let Some(octet) = self.padding {
             let padding = usize::from(len).next_multiple_of(4) - usize::from(len);
-            self.buffer.extend_from_slice([0; 3].get(..padding).unwrap_or_default());
+            self.buffer.extend_from_slice([octet; 3].get(..padding).unwrap_or_default());
         }
         self
     }
