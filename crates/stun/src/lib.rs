@@ -14,6 +14,8 @@ mod hex;
 mod integrity;
 mod kind;
 mod message;
+pub mod ms;
+mod retransmission;
 mod transaction;
 mod transport;
 
@@ -27,5 +29,6 @@ pub use getters::ErrorCode;
 pub use integrity::{IntegrityError, IntegrityKey, userhash};
 pub use kind::{Class, Method};
 pub use message::{Attributes, Message};
+pub use retransmission::{Due, Retransmission, RetransmissionConfig};
 pub use transaction::TransactionId;
 pub use transport::{Received, Transmit, Transport};
