@@ -400,6 +400,7 @@ impl ConfUris {
         while let Some(tag) = reader.child()? {
             if tag.is(Ns::CI, "entry") {
                 uris.entries.push(ConfUri::read(reader)?);
+                reader.check_members(uris.entries.len())?;
             } else {
                 reader.keep(tag, &mut uris.extensions)?;
             }
@@ -573,6 +574,7 @@ impl ConferenceView {
         while let Some(tag) = reader.child()? {
             if tag.ns.is_msci() && tag.local == "entity-view" {
                 whole.views.push(EntityView::read(reader)?);
+                reader.check_members(whole.views.len())?;
             } else {
                 reader.keep(tag, &mut whole.extensions)?;
             }

@@ -18,7 +18,7 @@ use crate::xml::{Extensions, Namespace, Ns, Reader, Writer, decode, write_docume
 /// assert_eq!(Invitation::parse(&invitation.to_bytes())?, invitation);
 /// # Ok::<(), linkspan_c3p::ParseError>(())
 /// ```
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Invitation {
     /// Version of the format: `2.0`.
     pub version: Option<Box<str>>,
@@ -71,7 +71,9 @@ impl Invitation {
     /// Appends the document.
     pub fn write(&self, out: &mut Vec<u8>) {
         write_document(out, &Namespace::None, "Conferencing", |writer| {
-            writer.plain("version", self.version.as_deref().unwrap_or("2.0"));
+            if let Some(version) = &self.version {
+                writer.plain("version", version);
+            }
             self.extensions.write_attributes(writer);
             writer.leaf(NONE, "focus-uri", &self.focus_uri);
             if let Some(subject) = &self.subject {
@@ -131,6 +133,20 @@ impl Invitation {
             return Err(reader.fail(Kind::Missing("focus-uri")));
         }
         Ok(invitation)
+    }
+}
+
+impl Default for Invitation {
+    fn default() -> Self {
+        Self {
+            version: Some("2.0".into()),
+            focus_uri: Box::default(),
+            subject: None,
+            audio: None,
+            video: None,
+            im: None,
+            extensions: Extensions::default(),
+        }
     }
 }
 

@@ -9,9 +9,11 @@ mod info;
 mod invitation;
 mod keys;
 mod limits;
+mod merge;
 mod reason;
 mod request;
 mod response;
+mod roster;
 mod text;
 mod token;
 mod user;
@@ -28,9 +30,11 @@ pub use info::{
 pub use invitation::{Im, Invitation};
 pub use keys::{ConferenceKeys, EndpointKeys, MediaKeys, UserKeys};
 pub use limits::Limits;
+pub use merge::{Applied, Conference, MergeError};
 pub use reason::{Diagnostic, Reason};
 pub use request::{Request, RequestId};
 pub use response::{Reply, Response, ResponseCode};
+pub use roster::{Participant, RosterEvent};
 pub use text::Text;
 pub use token::{
     AdmissionPolicy, DisconnectionMethod, EndpointStatus, JoiningMethod, McuType, MediaFilter,

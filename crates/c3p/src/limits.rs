@@ -10,7 +10,6 @@
 /// assert!(Request::parse_with(b"<request/>          ", &limits).is_err());
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub struct Limits {
     /// Octets of a document. Default 4 MiB.
     pub octets: usize,
@@ -26,6 +25,9 @@ pub struct Limits {
     pub namespaces: usize,
     /// Users of a document or of a merged conference. Default 4,096.
     pub users: usize,
+    /// Members of any other list: endpoints of a user, streams of an endpoint, addresses, views,
+    /// elements of one value that this crate has no type for. Default 256.
+    pub members: usize,
 }
 
 impl Limits {
@@ -40,6 +42,7 @@ impl Limits {
             text: 65_536,
             namespaces: 64,
             users: 4_096,
+            members: 256,
         }
     }
 }

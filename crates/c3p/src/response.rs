@@ -141,7 +141,10 @@ impl Reply {
             (Ns::CI, "user") if self.user.is_none() => {
                 self.user = Some(Box::new(User::read(reader)?));
             }
-            (Ns::CI, "conference-info") => self.conferences.push(ConferenceInfo::read(reader)?),
+            (Ns::CI, "conference-info") => {
+                self.conferences.push(ConferenceInfo::read(reader)?);
+                reader.check_members(self.conferences.len())?;
+            }
             (Ns::CI, "media") if self.media.is_none() => {
                 self.media = Some(Box::new(Media::read(reader)?));
             }

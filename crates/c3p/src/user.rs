@@ -74,7 +74,10 @@ impl User {
         reader.keep_rest(&mut user.extensions)?;
         while let Some(tag) = reader.child()? {
             match (tag.ns, tag.local) {
-                (Ns::CI, "endpoint") => user.endpoints.push(Endpoint::read(reader)?),
+                (Ns::CI, "endpoint") => {
+                    user.endpoints.push(Endpoint::read(reader)?);
+                    reader.check_members(user.endpoints.len())?;
+                }
                 (Ns::CI, "display-text") if user.display_text.is_none() => {
                     user.display_text = Some(reader.text()?.into());
                 }
@@ -209,7 +212,10 @@ impl Endpoint {
 
     fn read_child<'a>(&mut self, tag: Tag<'a>, reader: &mut Reader<'a>) -> Result<(), ParseError> {
         match (tag.ns, tag.local) {
-            (Ns::CI, "media") => self.media.push(Media::read(reader)?),
+            (Ns::CI, "media") => {
+                self.media.push(Media::read(reader)?);
+                reader.check_members(self.media.len())?;
+            }
             (Ns::CI, "status") if self.status.is_none() => {
                 self.status = Some((*reader.token()?).into());
             }

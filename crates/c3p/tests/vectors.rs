@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use linkspan_c3p::{Document, ParseErrorKind};
+use linkspan_c3p::{
+    Applied, Conference, ConferenceInfo, Document, Limits, McuType, MediaStatus, MediaType,
+    MergeError, ParseErrorKind, RosterEvent,
+};
 
 /// The documents of the corpus, by their number.
 fn corpus() -> Option<BTreeMap<u32, (String, Vec<u8>)>> {
@@ -96,4 +99,121 @@ fn nothing_shorter_is_a_document() {
             assert!(Document::parse(&octets[..cut]).is_err(), "{name} cut at {cut}");
         }
     }
+}
+
+fn notification(corpus: &BTreeMap<u32, (String, Vec<u8>)>, number: u32) -> ConferenceInfo {
+    ConferenceInfo::parse(&corpus[&number].1).unwrap()
+}
+
+fn roster(conference: &Conference) -> Vec<(String, Vec<String>)> {
+    conference
+        .participants()
+        .map(|participant| {
+            let sessions = participant.user().endpoints.iter();
+            let sessions = sessions.map(|e| e.session_type.as_ref().unwrap().to_string());
+            (participant.display_name(), sessions.collect())
+        })
+        .collect()
+}
+
+fn names(rows: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
+    rows.iter()
+        .map(|(name, sessions)| {
+            ((*name).into(), sessions.iter().map(|session| (*session).into()).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn the_unbroken_series_gives_the_stated_roster() {
+    let Some(corpus) = corpus() else { return };
+    let mut conference = Conference::new(None, Limits::default());
+    let mut events = Vec::new();
+    for number in 30..=36 {
+        conference.apply(notification(&corpus, number)).unwrap();
+        while let Some(event) = conference.poll_event() {
+            events.push(event);
+        }
+    }
+    let expected: &[(&str, &[&str])] = &[
+        ("Alice Example", &["focus", "audio-video", "applicationsharing"]),
+        ("Bob Example", &["focus"]),
+        ("Guest", &["focus"]),
+    ];
+    assert_eq!(roster(&conference), names(expected));
+    assert!(conference.participant("SIP:guest@PARTNER.example").unwrap().is_in_lobby());
+    assert!(conference.participant("sip:alice@contoso.example").unwrap().is_sharing());
+    assert_eq!(
+        conference.participant_by_source(101).unwrap().entity(),
+        &"sip:alice@contoso.example"
+    );
+    let room = || "sip:room4@video.example".into();
+    for event in [
+        RosterEvent::Joined { user: room(), from_lobby: false },
+        RosterEvent::SessionAdded { user: room(), session_type: McuType::AudioVideo },
+        RosterEvent::Muted { user: room(), media: MediaType::Audio },
+        RosterEvent::EnteredLobby { user: "sip:guest@partner.example".into() },
+        RosterEvent::SharingStarted { user: "sip:alice@contoso.example".into() },
+        RosterEvent::Left { user: room() },
+    ] {
+        assert!(events.contains(&event), "{event:?} not in {events:#?}");
+    }
+    assert_eq!(conference.apply(notification(&corpus, 37)), Ok(Applied::Ended));
+    assert_eq!(conference.poll_event(), Some(RosterEvent::Ended));
+    assert_eq!(conference.apply(notification(&corpus, 30)), Err(MergeError::Ended));
+}
+
+#[test]
+fn the_series_with_a_gap_is_a_merge_exercise() {
+    let Some(corpus) = corpus() else { return };
+    let mut conference = Conference::new(None, Limits::default());
+    for number in 30..=33 {
+        conference.apply(notification(&corpus, number)).unwrap();
+    }
+    let room = conference.participant("sip:room4@video.example").unwrap().user();
+    assert_eq!(room.endpoints.len(), 2);
+    let session = room.session(&McuType::AudioVideo).unwrap();
+    assert_eq!(session.media.len(), 2);
+    let (audio, video) = (session.stream("1").unwrap(), session.stream("2").unwrap());
+    assert_eq!(audio.status, Some(MediaStatus::RecvOnly));
+    assert!(audio.is_muted() && !video.is_muted());
+    assert_eq!((&video.status, video.source_id), (&Some(MediaStatus::SendRecv), Some(103)));
+
+    // A live subscription resubscribes, a tool that has the files goes on.
+    let last = notification(&corpus, 36);
+    let gap = MergeError::Gap { known: 4, received: 7 };
+    assert_eq!(conference.clone().apply(last.clone()), Err(gap));
+    assert!(gap.needs_full_state());
+    assert_eq!(conference.gap(&last), Some(gap));
+    assert_eq!(conference.force(last), Ok(Applied::Partial));
+    let expected: &[(&str, &[&str])] =
+        &[("Alice Example", &["focus", "audio-video"]), ("Bob Example", &["focus"])];
+    assert_eq!(roster(&conference), names(expected));
+}
+
+#[test]
+fn duplicates_and_latecomers_change_nothing() {
+    let Some(corpus) = corpus() else { return };
+    let mut conference = Conference::new(None, Limits::default());
+    for number in [30, 31, 32, 33] {
+        conference.apply(notification(&corpus, number)).unwrap();
+    }
+    let before = conference.info().clone();
+    for number in [33, 32, 31] {
+        assert_eq!(conference.apply(notification(&corpus, number)), Ok(Applied::Stale));
+    }
+    for number in [36, 95] {
+        let error = conference.apply(notification(&corpus, number)).unwrap_err();
+        assert!(matches!(error, MergeError::Gap { known: 4, .. }), "{error}");
+    }
+    assert_eq!(conference.info(), &before);
+}
+
+#[test]
+fn a_partial_notification_needs_full_state_first() {
+    let Some(corpus) = corpus() else { return };
+    let mut conference = Conference::new(None, Limits::default());
+    assert_eq!(conference.apply(notification(&corpus, 31)), Err(MergeError::NoFullState));
+    let mut other = Conference::new(Some("sip:other@x".into()), Limits::default());
+    assert_eq!(other.apply(notification(&corpus, 30)), Err(MergeError::OtherConference));
 }

@@ -241,6 +241,14 @@ impl<'a> Reader<'a> {
     ) -> Result<(), ParseError> {
         let element = self.element(tag)?;
         extensions.elements_mut().push(element);
+        self.check_members(extensions.elements().len())
+    }
+
+    /// Holds the length of a list against the limit.
+    pub(crate) fn check_members(&self, count: usize) -> Result<(), ParseError> {
+        if count > self.limits.members {
+            return Err(self.fail(Kind::Limit("members")));
+        }
         Ok(())
     }
 
