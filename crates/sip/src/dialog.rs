@@ -98,7 +98,11 @@ impl Dialog {
             local_cseq: 0,
             remote_cseq: Some(request.headers.cseq().ok()??.number()),
             routes: request.headers.record_routes().raw().map(str::to_owned).collect(),
-            target: request.headers.contact().ok().flatten()?.uri().to_uri(),
+            target: match request.headers.contact().ok().flatten() {
+                Some(contact) => contact.uri().to_uri(),
+                // RFC 2543 §6.13: without a Contact, From is where the caller is reached.
+                None => request.headers.from().ok()??.uri().to_uri(),
+            },
             contact: None,
             path,
         })

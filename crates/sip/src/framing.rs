@@ -27,6 +27,8 @@ pub struct StreamFramer {
     buffer: BytesMut,
     /// Octets that were searched for the end of the headers already.
     searched: usize,
+    /// Octets of the message whose headers are whole.
+    total: Option<usize>,
     failed: Option<FrameError>,
 }
 
@@ -79,7 +81,7 @@ pub enum FrameError {
 impl StreamFramer {
     /// A framer for a new connection.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, buffer: BytesMut::new(), searched: 0, failed: None }
+        Self { limits, buffer: BytesMut::new(), searched: 0, total: None, failed: None }
     }
 
     /// Appends what was read.
@@ -129,15 +131,22 @@ impl StreamFramer {
             Some(&octet) if !lex::is(octet, lex::TOKEN) => return Err(FrameError::NotSip),
             Some(_) => {}
         }
-        let Some(head) = self.head_length()? else { return Ok(None) };
-        let body = content_length(self.buffer.get(..head).unwrap_or(&[]))?;
-        let total = head.checked_add(body).filter(|&total| total <= self.limits.message);
-        let limit = self.limits.message;
-        let total = total.ok_or(FrameError::MessageTooLarge { limit })?;
+        let total = match self.total {
+            Some(total) => total,
+            None => {
+                let Some(head) = self.head_length()? else { return Ok(None) };
+                let body = content_length(self.buffer.get(..head).unwrap_or(&[]))?;
+                let limit = self.limits.message;
+                let total = head.checked_add(body).filter(|&total| total <= limit);
+                total.ok_or(FrameError::MessageTooLarge { limit })?
+            }
+        };
+        self.total = Some(total);
         if self.buffer.len() < total {
             return Ok(None);
         }
         self.searched = 0;
+        self.total = None;
         Ok(Some(Frame::Message(self.buffer.split_to(total).freeze())))
     }
 
@@ -157,19 +166,34 @@ impl StreamFramer {
         None
     }
 
-    /// Octets up to and with the empty line.
+    /// Octets up to and with the empty line, found as [`Message`](crate::Message) finds it.
     fn head_length(&mut self) -> Result<Option<usize>, FrameError> {
         let limit = self.limits.head;
-        let from = self.searched.saturating_sub(3);
-        let unseen = self.buffer.get(from..).unwrap_or(&[]);
-        match memchr::memmem::find(unseen, b"\r\n\r\n") {
-            Some(at) if from + at + 4 <= limit => Ok(Some(from + at + 4)),
-            None if self.buffer.len() <= limit => {
+        loop {
+            let unseen = self.buffer.get(self.searched..).unwrap_or(&[]);
+            let Some(feed) = memchr::memchr(b'\n', unseen).map(|at| self.searched + at) else {
                 self.searched = self.buffer.len();
-                Ok(None)
+                break;
+            };
+            let head = match self.buffer.get(feed + 1..).unwrap_or(&[]) {
+                [b'\n', ..] => Some(feed + 2),
+                [b'\r', b'\n', ..] => Some(feed + 3),
+                [] | [b'\r'] => {
+                    // The next octets decide.
+                    self.searched = feed;
+                    break;
+                }
+                _ => None,
+            };
+            self.searched = feed + 1;
+            match head {
+                Some(head) if head <= limit => return Ok(Some(head)),
+                Some(_) => return Err(FrameError::HeadTooLarge { limit }),
+                None => {}
             }
-            _ => Err(FrameError::HeadTooLarge { limit }),
         }
+        let late = self.buffer.len() > limit;
+        if late { Err(FrameError::HeadTooLarge { limit }) } else { Ok(None) }
     }
 }
 

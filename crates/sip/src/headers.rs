@@ -92,6 +92,8 @@ impl<'a> Iterator for Values<'_, 'a> {
 pub struct Headers {
     text: String,
     lines: Vec<Line>,
+    /// Octets of the body that came with these lines, as long as none of them was touched.
+    received_with: Option<usize>,
 }
 
 impl Headers {
@@ -100,7 +102,7 @@ impl Headers {
         Self::default()
     }
 
-    pub(crate) fn from_lines(text: &str, lines: &[Line]) -> Self {
+    pub(crate) fn from_lines(text: &str, lines: &[Line], body: usize) -> Self {
         let base = lines.first().map_or(0, |line| line.start);
         let end = lines.last().map_or(base, |line| line.end);
         let lines = lines.iter().map(|line| Line {
@@ -113,7 +115,13 @@ impl Headers {
         Self {
             text: text.get(base as usize..end as usize).unwrap_or("").to_owned(),
             lines: lines.collect(),
+            received_with: Some(body),
         }
+    }
+
+    /// Whether this is what came with a body of that length, line for line.
+    pub(crate) fn is_as_received_with(&self, body: usize) -> bool {
+        self.received_with == Some(body)
     }
 
     /// How many lines.
@@ -190,6 +198,7 @@ impl Headers {
     /// Takes every line of that name away, and says how many there were.
     pub fn remove(&mut self, name: &str) -> usize {
         let selector = Selector::new(name);
+        self.received_with = None;
         let before = self.lines.len();
         let text = &self.text;
         self.lines.retain(|line| !selector.matches(line, text));
@@ -199,6 +208,7 @@ impl Headers {
     /// Takes the first line of that name away.
     pub fn remove_first(&mut self, name: &str) -> bool {
         let index = self.position(Selector::new(name));
+        self.received_with = None;
         index.is_some_and(|index| {
             self.lines.remove(index);
             true
@@ -207,6 +217,7 @@ impl Headers {
 
     /// Appends every line of `other`, byte for byte.
     pub fn extend(&mut self, other: &Self) {
+        self.received_with = None;
         for line in &other.lines {
             let raw = other.text.get(line.start as usize..line.end as usize).unwrap_or("");
             let base = offset(self.text.len());
@@ -265,6 +276,7 @@ impl Headers {
     }
 
     fn append(&mut self, name: &str, value: &str) -> Line {
+        self.received_with = None;
         let start = offset(self.text.len());
         // A name is a token; what is none becomes one, for the same reason as with values.
         if crate::lex::is_token(name) {

@@ -76,15 +76,16 @@ impl<'a> Message<'a> {
     ///
     /// As [`Message::parse`].
     pub fn parse_within(octets: &'a [u8], limits: &Limits) -> Result<Self, ParseError> {
+        // RFC 3261 §7.5: empty lines before the start line are ignored.
+        let empty = octets.iter().position(|octet| !matches!(octet, b'\r' | b'\n'));
+        let octets = octets.get(empty.unwrap_or(octets.len())..).unwrap_or(&[]);
         let line_end = memchr::memchr(b'\n', octets).unwrap_or(octets.len());
         let line = octets.get(..line_end).unwrap_or(octets);
         let request = !line.starts_with(b"SIP/");
         let fail = |kind, at| ParseError::new(kind, at, request);
         let start_line_at = |_| fail(ParseErrorKind::Encoding, 0);
         let line = core::str::from_utf8(line).map_err(start_line_at)?;
-        let line = line.strip_suffix('\r').filter(|_| line_end < octets.len());
-        // Something that is no SIP at all is not answered.
-        let line = line.ok_or(ParseError::new(ParseErrorKind::StartLine, 0, false))?;
+        let line = line.strip_suffix('\r').unwrap_or(line);
         let start = if request { request_line(line)? } else { status_line(line)? };
         if octets.len() > limits.message {
             return Err(fail(ParseErrorKind::TooLarge, limits.message));
@@ -223,11 +224,17 @@ impl<'a> Message<'a> {
 
     /// The headers, owned.
     pub fn to_headers(&self) -> Headers {
-        Headers::from_lines(self.head, self.lines.as_slice())
+        Headers::from_lines(self.head, self.lines.as_slice(), self.body.len())
     }
 
     pub(crate) fn values<'s>(&'s self, selector: Selector<'s>) -> Values<'s, 'a> {
         Values::new(self.head, self.lines.as_slice(), selector)
+    }
+
+    /// Name and offset of every line whose name is known.
+    pub(crate) fn known_lines(&self) -> impl Iterator<Item = (HeaderName, usize)> + '_ {
+        let lines = self.lines.as_slice().iter();
+        lines.filter_map(|line| Some((line.name?, line.start as usize)))
     }
 
     /// Offset of a value that was taken from this message.
@@ -285,8 +292,10 @@ fn scan(
 ) -> Result<usize, (ParseErrorKind, usize)> {
     loop {
         let rest = octets.get(at..).unwrap_or(&[]);
-        if rest.starts_with(b"\r\n") {
-            return Ok(at + 2);
+        match rest {
+            [b'\r', b'\n', ..] => return Ok(at + 2),
+            [b'\n', ..] => return Ok(at + 1),
+            _ => {}
         }
         if rest.is_empty() {
             return Err((ParseErrorKind::NoEnd, at));
@@ -303,16 +312,14 @@ fn scan(
     }
 }
 
-/// Behind the CRLF that ends the line at `at`; a line end before whitespace is a fold.
+/// Behind the line end of the line at `at`; a line end before whitespace is a fold. Where CR is
+/// missing from the CRLF of RFC 3261 §7, LF ends the line: some devices send no other.
 fn line_end(octets: &[u8], at: usize) -> Result<usize, (ParseErrorKind, usize)> {
     let mut from = at;
     loop {
         let rest = octets.get(from..).unwrap_or(&[]);
         let feed = memchr::memchr(b'\n', rest).ok_or((ParseErrorKind::NoEnd, octets.len()))?;
         let feed = from + feed;
-        if feed == 0 || octets.get(feed - 1) != Some(&b'\r') {
-            return Err((ParseErrorKind::HeaderLine, feed));
-        }
         if !matches!(octets.get(feed + 1), Some(b' ' | b'\t')) {
             return Ok(feed + 1);
         }
@@ -362,11 +369,12 @@ fn request_line(line: &str) -> Result<StartLine<'_>, ParseError> {
     // RFC 3261 §7.1: single spaces, and none inside the URI. The version is what tells a SIP
     // request from anything else that has words in it.
     let version_at = rest.find("SIP/").map(|at| method.len() + 1 + at);
-    let (uri, version) = match rest.rsplit_once(' ') {
-        Some(parts) => parts,
-        None => return Err(drop),
-    };
     let uri_at = method.len() + 1;
+    let Some((uri, version)) = rest.rsplit_once(' ') else {
+        // A request line of RFC 2543's grammar without its version.
+        let sip = UriRef::parse(rest).is_ok_and(|uri| uri.is_sip());
+        return Err(if sip { fail(ParseErrorKind::StartLine, uri_at + rest.len()) } else { drop });
+    };
     if !starts_with_sip(version) {
         // Trailing space behind the version, RFC 4475 §3.1.2.10.
         return Err(match version_at {
@@ -383,7 +391,12 @@ fn request_line(line: &str) -> Result<StartLine<'_>, ParseError> {
     if !version.eq_ignore_ascii_case("SIP/2.0") {
         return Err(fail(ParseErrorKind::Version, uri_at + uri.len() + 1));
     }
-    UriRef::parse(uri).map_err(|error| fail(ParseErrorKind::Uri, uri_at + error.at))?;
+    let parsed =
+        UriRef::parse(uri).map_err(|error| fail(ParseErrorKind::Uri, uri_at + error.at))?;
+    // RFC 3261 §19.1.1, table 1: no headers part in a Request-URI.
+    if let Some(headers) = parsed.headers() {
+        return Err(fail(ParseErrorKind::Uri, uri_at + uri.len() - headers.len()));
+    }
     Ok(StartLine::Request { method, uri })
 }
 

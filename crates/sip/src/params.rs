@@ -64,6 +64,10 @@ impl<'a> ParamsRef<'a> {
                 return Some(at);
             }
             let (element, next) = element_at(self.text, at + 1);
+            // One empty parameter at the end is a slip that many senders make.
+            if next == bytes.len() && element.is_empty() {
+                return None;
+            }
             let (name, value) = split_param(element);
             if !lex::is_token(name) {
                 return Some(at + 1);

@@ -189,6 +189,8 @@ fn write_rest(headers: &Headers, body: &Bytes, out: &mut Vec<u8>) {
     let mut lengths = headers.all("Content-Length");
     let sound = match (lengths.next(), lengths.next()) {
         (Some(len), None) => crate::lex::number(len) == Some(body.len()),
+        // A datagram may do without (RFC 3261 §20.14); as long as nothing changes it stays so.
+        (None, _) => headers.is_as_received_with(body.len()),
         _ => false,
     };
     if sound {

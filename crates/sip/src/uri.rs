@@ -1,7 +1,7 @@
 //! URIs: sip, sips, tel, and everything else as it stands.
 
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 use core::str::FromStr;
 
 use crate::error::ValueError;
@@ -435,9 +435,18 @@ impl Eq for Uri {}
 
 pub(crate) fn host_ip(host: &str) -> Option<IpAddr> {
     match host.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']')?.parse().ok().map(IpAddr::V6),
+        Some(rest) => ipv6(rest.strip_suffix(']')?).map(IpAddr::V6),
         None => host.parse().ok().map(IpAddr::V4),
     }
+}
+
+fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    text.parse().ok().or_else(|| {
+        // RFC 5118 §4.10: the grammar of RFC 3261 makes three colons before an embedded IPv4
+        // address. Such an address is taken, and never written.
+        let colons = text.find(":::").filter(|_| text.len() < 48)?;
+        format!("{}{}", text.get(..colons)?, text.get(colons + 1..)?).parse().ok()
+    })
 }
 
 /// How many octets at the start are a host name, an IPv4 address or an IPv6 reference.
@@ -445,8 +454,7 @@ pub(crate) fn host_length(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     if bytes.first() == Some(&b'[') {
         let end = memchr::memchr(b']', bytes)?;
-        let address = text.get(1..end)?;
-        return address.parse::<core::net::Ipv6Addr>().ok().map(|_| end + 1);
+        return ipv6(text.get(1..end)?).map(|_| end + 1);
     }
     match lex::find_not(bytes, lex::HOST).unwrap_or(bytes.len()) {
         0 => None,

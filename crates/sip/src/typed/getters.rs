@@ -176,6 +176,11 @@ macro_rules! lists {
             self.tokens(HeaderName::Require)
         }
 
+        /// The media types of Accept, with their parameters.
+        pub fn accept(&self) -> Tokens<'_, $life> {
+            self.tokens(HeaderName::Accept)
+        }
+
         /// The methods of Allow.
         pub fn allow(&self) -> Tokens<'_, $life> {
             self.tokens(HeaderName::Allow)

@@ -5,4 +5,5 @@ mod lists;
 mod via;
 
 pub use lists::{CSeq, NameAddrs, Tokens};
+pub(crate) use via::MAGIC_COOKIE;
 pub use via::{Via, Vias};

@@ -18,6 +18,10 @@ impl UserAgent {
         if let Err(error) = message.validate() {
             return self.emit(UaEvent::Refused { path, error: error.into() });
         }
+        // RFC 3261 §8.1.3.3: a response with another Via below ours went astray.
+        if message.vias().nth(1).is_some() {
+            return self.emit(UaEvent::Refused { path, error: RefusedError::StrayResponse });
+        }
         match self.transactions.receive_response(message, now) {
             ResponseMatch::Deliver(id) => {
                 self.flush();
