@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use crate::{Candidate, Codec, Crypto, Direction, EncryptionLevel, MediaKind};
+use crate::{Candidate, Codec, Crypto, Direction, EncryptionLevel, Feedback, MediaKind};
 
 /// The dialect that a description is written in.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -51,6 +51,8 @@ pub struct Profile {
     pub ice: IceMode,
     /// Whether RTCP may share the RTP port (RFC 5761).
     pub rtcp_mux: bool,
+    /// RTCP feedback that it knows, for the standard dialect; Lync's is all or nothing.
+    pub feedback: Feedback,
     /// User name of the `o=` line; Lync's is always `-`.
     pub username: String,
     /// Session id of the `o=` line; 0 lets one be derived from the first local media. Lync's is
@@ -83,6 +85,7 @@ impl Profile {
             suites: vec!["AES_CM_128_HMAC_SHA1_80".into()],
             ice: IceMode::MsIce2,
             rtcp_mux: false,
+            feedback: Feedback { pli: true, fir: true, ..Feedback::default() },
             username: "-".into(),
             session_id: 0,
             video_kbps: Some(4_000),
@@ -103,6 +106,7 @@ impl Profile {
             suites: SUITES.map(Into::into).into(),
             ice: IceMode::None,
             rtcp_mux: false,
+            feedback: Feedback { pli: true, fir: true, ..Feedback::default() },
             username: "-".into(),
             session_id: 0,
             video_kbps: Some(4_000),

@@ -110,6 +110,7 @@ pub(crate) fn accept<'l>(
         // RFC 8839 §4.2.4: an answer does ICE when the offer does.
         with_ice: remote.ice.is_some(),
         feedback,
+        content_main: view.content() == Some("main"),
         modern: is_modern(view),
         label: label.clone(),
         video_kbps: video_kbps.filter(|_| view.kind() == MediaKind::Video),
@@ -139,6 +140,31 @@ pub(crate) fn accept<'l>(
         label,
     };
     Ok((Written::Used(Box::new(section)), agreed, state))
+}
+
+/// What an offer says about its side, before we answer it: no key of ours, all codecs.
+pub(crate) fn preview(profile: &Profile, view: &MediaView<'_>, chosen: Vec<Chosen>) -> AgreedMedia {
+    let key = offered_keys(profile, view, None).ok();
+    let encrypted = key
+        .as_ref()
+        .is_some_and(|keys| answer_encryption(keys.class, profile.encryption).unwrap_or_default());
+    let rtcp_mux = profile.rtcp_mux && view.rtcp_mux();
+    let mut remote = remote::remote_media(profile, view, rtcp_mux);
+    remote.crypto = key.and_then(|keys| keys.key).filter(|_| encrypted);
+    AgreedMedia {
+        kind: view.kind(),
+        accepted: true,
+        remote,
+        local_crypto: None,
+        codecs: chosen.into_iter().map(agreed_codec).collect(),
+        direction: view.effective_direction().reversed(),
+        rtcp_mux,
+        rtcp_rsize: view.rtcp_rsize(),
+        encryption: encrypted,
+        feedback: remote::feedback(profile, view),
+        send_limit_bps: remote::send_limit_bps(view),
+        ptime_ms: view.ptime(),
+    }
 }
 
 fn agreed_codec(chosen: Chosen) -> AgreedCodec {

@@ -53,6 +53,11 @@ impl History {
         write::description(profile, self.session_id, version, sections)
     }
 
+    /// The version of the last description.
+    pub(crate) const fn version(&self) -> Option<u64> {
+        self.version
+    }
+
     /// Takes over the layout of a description.
     pub(crate) fn set_sections(&mut self, sections: Vec<SectionState>) {
         self.sections = sections;

@@ -243,6 +243,11 @@ impl LocalOffer {
     }
 }
 
+/// What a peer's section takes at most, in kbit/s.
+pub(crate) fn send_limit_kbps(view: &MediaView<'_>) -> Option<u32> {
+    remote::send_limit_bps(view).and_then(|bps| u32::try_from(bps / 1_000).ok())
+}
+
 /// RFC 3264 §8.3.2: a section keeps its type while it is used.
 fn check_later_section(
     before: Option<&SectionState>,

@@ -6,8 +6,8 @@ use super::history::SectionState;
 use super::write::{Section, Written};
 use super::{keys, remote};
 use crate::{
-    AgreedCodec, AgreedMedia, Codec, Crypto, Dialect, Direction, EncryptionLevel, Feedback,
-    LocalMedia, MediaKind, MediaView, Profile, Proto, Refusal, RefusalReason, SessionDescription,
+    AgreedCodec, AgreedMedia, Codec, Crypto, Dialect, Direction, EncryptionLevel, LocalMedia,
+    MediaKind, MediaView, Profile, Proto, Refusal, RefusalReason, SessionDescription,
     read_answer_encryption,
 };
 
@@ -83,7 +83,8 @@ pub(crate) fn offer<'l>(offering: Offering<'_, 'l>) -> (Written<'l>, Offered) {
         direction,
         rtcp_mux: profile.rtcp_mux,
         with_ice: true,
-        feedback: Feedback { pli: true, fir: true, ..Feedback::default() },
+        feedback: profile.feedback,
+        content_main: kind == MediaKind::Video,
         modern: true,
         label: label.clone(),
         video_kbps: video_kbps.filter(|_| kind == MediaKind::Video),

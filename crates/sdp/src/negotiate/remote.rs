@@ -37,13 +37,16 @@ fn remote_ice(profile: &Profile, view: &MediaView<'_>) -> Option<RemoteIce> {
 /// What a peer's section says about RTCP feedback, as an intersection with what we write.
 pub(crate) fn feedback(profile: &Profile, view: &MediaView<'_>) -> Feedback {
     let mut found = Feedback::default();
+    let ours = &profile.feedback;
     let video = view.kind() == MediaKind::Video;
     for line in view.rtcp_feedback() {
         match (profile.dialect, line.kind, line.parameters) {
-            (Dialect::Standard, "nack", "") if video => found.nack = true,
-            (Dialect::Standard, "nack", "pli") if video => found.pli = true,
-            (Dialect::Standard, "ccm", "fir") if video => found.fir = true,
-            (Dialect::Standard, "ccm", p) if video && p.starts_with("tmmbr") => found.tmmbr = true,
+            (Dialect::Standard, "nack", "") if video => found.nack = ours.nack,
+            (Dialect::Standard, "nack", "pli") if video => found.pli = ours.pli,
+            (Dialect::Standard, "ccm", "fir") if video => found.fir = ours.fir,
+            (Dialect::Standard, "ccm", p) if video && p.starts_with("tmmbr") => {
+                found.tmmbr = ours.tmmbr;
+            }
             (Dialect::Lync, "x-message", _) => {
                 found.send_source_request |= video && line.has_message("recv", "src");
                 found.receive_source_request |= video && line.has_message("send", "src");

@@ -21,6 +21,8 @@ pub(crate) struct Section<'a> {
     pub(crate) rtcp_mux: bool,
     pub(crate) with_ice: bool,
     pub(crate) feedback: Feedback,
+    /// `a=content:main` (RFC 4796).
+    pub(crate) content_main: bool,
     /// Labels, SSRC ranges and the like, which a Lync 2010 does not know.
     pub(crate) modern: bool,
     pub(crate) label: Option<String>,
@@ -159,6 +161,9 @@ fn standard_media(profile: &Profile, s: &Section<'_>, out: &mut Media) {
             if wanted {
                 out.push_attribute("rtcp-fb", Some(value));
             }
+        }
+        if s.content_main {
+            out.push_attribute("content", Some("main"));
         }
     }
     if s.rtcp_mux {

@@ -1,0 +1,202 @@
+//! From the answer of one side to the answer for the other.
+
+use super::outcome::Plan;
+use super::{
+    CodecMap, Explanation, MediaOutcome, OfferTranslation, Outcome, Side, Transform, Translation,
+    Why,
+};
+use crate::negotiate::answer::{Answering, accept, refuse};
+use crate::negotiate::codecs::{Chosen, drop_orphans};
+use crate::negotiate::offer::read_answer;
+use crate::{
+    AgreedCodec, AgreedMedia, LocalMedia, MediaKind, MediaView, Refusal, RefusalReason,
+    SessionDescription,
+};
+
+/// A codec of the offerer, its counterpart in the answer, and what happens between them.
+struct Joined<'a> {
+    near: &'a Chosen,
+    far: &'a AgreedCodec,
+    transform: Transform,
+}
+
+pub(super) fn translate(
+    answer: &SessionDescription,
+    offer: &OfferTranslation,
+    local: &[LocalMedia],
+) -> Result<Translation, Refusal> {
+    let offerer = offer.offerer;
+    let mut context = offer.context.clone();
+    let far_profile = &offer.context.leg(offerer.other()).profile;
+    let (far_agreed, far_states) = read_answer(far_profile, &offer.offered, answer)?;
+    let near_profile = &offer.context.leg(offerer).profile;
+
+    let mut explain = Vec::new();
+    let (mut written, mut states, mut media) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, view) in offer.offer.media_views().enumerate() {
+        let say = |text: String| Explanation { media: Some(index), subject: "section", text };
+        let mut outcome = offer.media.get(index).cloned().unwrap_or_else(|| unknown(&view));
+        let plan = offer.plans.get(index).and_then(Option::as_ref);
+        let far = plan.and_then(|plan| far_agreed.get(plan.far)).filter(|far| far.accepted);
+        let local = local.get(index).filter(|l| l.rtp_port != 0);
+        let (section, agreed, state) = match (plan, far, local) {
+            (Some(plan), Some(far), Some(local)) => {
+                let joined = join(plan, far, &view);
+                if joined.is_empty() {
+                    // The answer took only what the offerer does not have: read_answer admits
+                    // no such codec, so this is a section without a main codec.
+                    outcome.outcome = Outcome::Refused(Why::NoCounterpart);
+                    refuse(&view)
+                } else {
+                    let answered = accept(
+                        Answering {
+                            profile: near_profile,
+                            local,
+                            chosen: near_codecs(&joined),
+                            direction: far.direction.reversed(),
+                            video_kbps: video_kbps(near_profile.video_kbps, far),
+                        },
+                        &view,
+                    );
+                    let answered = answered.map_err(|cause| {
+                        Refusal::new(RefusalReason::EncryptionMismatch(cause), Some(index))
+                    })?;
+                    outcome.codecs = joined.iter().map(|j| codec_map(j, offerer)).collect();
+                    answered
+                }
+            }
+            (Some(_), None, _) => {
+                outcome.outcome = Outcome::Refused(Why::RefusedByOtherSide);
+                refuse(&view)
+            }
+            (Some(_), Some(_), None) => {
+                outcome.outcome = Outcome::Refused(Why::NoLocalMedia);
+                refuse(&view)
+            }
+            (None, ..) => refuse(&view),
+        };
+        explain.push(say(describe(&outcome)));
+        let mapped = outcome.outcome == Outcome::Mapped;
+        if !mapped {
+            outcome.codecs.clear();
+        }
+        let far = plan.and_then(|plan| far_agreed.get(plan.far).cloned());
+        let near = mapped.then_some(agreed);
+        (outcome.a, outcome.b) = match offerer {
+            Side::A => (near, far.filter(|_| mapped)),
+            Side::B => (far.filter(|_| mapped), near),
+        };
+        written.push(section);
+        states.push(state);
+        media.push(outcome);
+    }
+    if media.iter().all(|m| m.outcome != Outcome::Mapped) {
+        return Err(Refusal::new(RefusalReason::NoCommonCodec, None));
+    }
+    let near = context.leg_mut(offerer);
+    let description = near.history.write(near_profile, &written);
+    near.history.set_sections(states);
+    context.leg_mut(offerer.other()).history.set_sections(far_states);
+    Ok(Translation { description, media, context, explain })
+}
+
+/// The codecs that both answers can name. For video the first pair only: one stream is rewritten.
+fn join<'a>(plan: &'a Plan, far: &'a AgreedMedia, view: &MediaView<'_>) -> Vec<Joined<'a>> {
+    let mut joined = Vec::new();
+    for (near, counterparts) in &plan.codecs {
+        for (counterpart, transform) in counterparts {
+            let agreed = far.codecs.iter().find(|agreed| {
+                agreed.codec.is_same_encoding(counterpart) && agreed.codec.fmtp == counterpart.fmtp
+            });
+            if let Some(far) = agreed {
+                joined.push(Joined { near, far, transform: *transform });
+            }
+        }
+    }
+    if view.kind() == MediaKind::Video {
+        let main = |j: &Joined<'_>| !j.near.codec.is_auxiliary();
+        let near = joined.iter().find(|j| main(j)).map(|j| j.near.payload_type);
+        joined.retain(|j| !main(j) || Some(j.near.payload_type) == near);
+    }
+    drop_orphans(&mut joined, |j| &j.near.codec);
+    if joined.iter().all(|j| j.near.codec.is_auxiliary()) {
+        joined.clear();
+    }
+    joined
+}
+
+fn near_codecs(joined: &[Joined<'_>]) -> Vec<Chosen> {
+    let mut codecs: Vec<Chosen> = Vec::with_capacity(joined.len());
+    for j in joined {
+        if codecs.iter().all(|c| c.payload_type != j.near.payload_type) {
+            codecs.push(j.near.clone());
+        }
+    }
+    codecs
+}
+
+fn codec_map(joined: &Joined<'_>, offerer: Side) -> CodecMap {
+    let near_pt = joined.near.payload_type;
+    let far = joined.far;
+    let (name, clock_hz) = match offerer {
+        Side::A => (&joined.near.codec.name, joined.near.codec.clock_hz),
+        Side::B => (&far.codec.name, far.codec.clock_hz),
+    };
+    match offerer {
+        Side::A => CodecMap {
+            name: name.clone(),
+            clock_hz,
+            a_pt: near_pt,
+            b_pt: far.send_pt,
+            b_receive_pt: far.receive_pt,
+            a_send_pt: near_pt,
+            transform: joined.transform,
+        },
+        Side::B => CodecMap {
+            name: name.clone(),
+            clock_hz,
+            a_pt: far.receive_pt,
+            b_pt: near_pt,
+            b_receive_pt: near_pt,
+            a_send_pt: far.send_pt,
+            transform: joined.transform.reversed(),
+        },
+    }
+}
+
+/// What we ask of the offerer: no more than the other side takes.
+fn video_kbps(ours: Option<u32>, far: &AgreedMedia) -> Option<u32> {
+    let limit = far.send_limit_bps.and_then(|bps| u32::try_from(bps / 1_000).ok());
+    match (ours, limit) {
+        (Some(ours), Some(limit)) => Some(ours.min(limit)),
+        (ours, limit) => ours.or(limit),
+    }
+}
+
+fn describe(outcome: &MediaOutcome) -> String {
+    let kind = &outcome.kind;
+    match outcome.outcome {
+        Outcome::Mapped => {
+            let maps: Vec<String> = outcome
+                .codecs
+                .iter()
+                .map(|c| format!("{} {}<>{}", c.name, c.a_pt, c.b_pt))
+                .collect();
+            format!("{kind} joined: {}", maps.join(", "))
+        }
+        Outcome::Refused(why) => format!("{kind} refused: {why}"),
+        Outcome::Dropped(why) => format!("{kind} dropped: {why}"),
+    }
+}
+
+fn unknown(view: &MediaView<'_>) -> MediaOutcome {
+    MediaOutcome {
+        kind: view.kind(),
+        outcome: Outcome::Dropped(Why::Unused),
+        codecs: Vec::<CodecMap>::new(),
+        a: None,
+        b: None,
+        a_index: None,
+        b_index: None,
+    }
+}

@@ -1,0 +1,266 @@
+//! What a translation comes to.
+
+use core::fmt;
+
+use crate::negotiate::codecs::Chosen;
+use crate::negotiate::history::History;
+use crate::negotiate::offer::Offered;
+use crate::{AgreedMedia, Codec, MediaKind, Profile, SessionDescription};
+
+/// A side of a session: A made its first offer.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Side {
+    /// The side that made the first offer.
+    A,
+    /// The other side.
+    B,
+}
+
+impl Side {
+    /// The other side.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+/// An offer, translated for the other side.
+#[derive(Clone, Debug)]
+pub struct OfferTranslation {
+    /// What to offer to the other side.
+    pub description: SessionDescription,
+    /// One outcome per section of the translated offer, in its order.
+    pub media: Vec<MediaOutcome>,
+    /// Whether it says anything new to the other side. When not, the offer can be answered at
+    /// once, by giving [`answer`](super::answer) the last answer of the other side again.
+    pub changed: bool,
+    /// Why everything became what it did.
+    pub explain: Vec<Explanation>,
+    pub(super) offer: SessionDescription,
+    pub(super) offerer: Side,
+    pub(super) context: Context,
+    pub(super) plans: Vec<Option<Plan>>,
+    /// What the other side was offered, by its sections.
+    pub(super) offered: Vec<Offered>,
+}
+
+/// An answer, translated for the side that offered.
+#[derive(Clone, Debug)]
+pub struct Translation {
+    /// What to answer to the side that offered.
+    pub description: SessionDescription,
+    /// One outcome per section of the offer, in its order.
+    pub media: Vec<MediaOutcome>,
+    /// What later offers are translated with.
+    pub context: Context,
+    /// Why everything became what it did.
+    pub explain: Vec<Explanation>,
+}
+
+/// What became of one section of an offer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MediaOutcome {
+    /// Kind of media.
+    pub kind: MediaKind,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// How packets go through. In an [`OfferTranslation`]: what is possible.
+    pub codecs: Vec<CodecMap>,
+    /// The leg toward side A, seen from us. In an [`OfferTranslation`] only the offerer's leg is
+    /// there: what its offer says, without a key of ours.
+    pub a: Option<AgreedMedia>,
+    /// The leg toward side B.
+    pub b: Option<AgreedMedia>,
+    /// The section's index on side A.
+    pub a_index: Option<usize>,
+    /// The section's index on side B.
+    pub b_index: Option<usize>,
+}
+
+/// What became of a section.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// It has its counterpart on the other side.
+    Mapped,
+    /// It is answered with port 0.
+    Refused(Why),
+    /// The offerer does not use it; it keeps its place with port 0.
+    Dropped(Why),
+}
+
+/// Why a section has no counterpart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Why {
+    /// Port 0 in the offer.
+    #[error("the offerer does not use it")]
+    Unused,
+    /// Neither audio nor video.
+    #[error("only audio and video are joined")]
+    Kind,
+    /// One section of a kind is joined.
+    #[error("another section of this kind is joined already")]
+    SecondOfKind,
+    /// Slides and shared screens.
+    #[error("content sharing is not joined")]
+    Content,
+    /// Not RTP, or RTP in a way that is not spoken here.
+    #[error("its transport is not spoken here")]
+    Transport,
+    /// Nothing of what it offers is known on its own side.
+    #[error("none of its codecs is known on its own side")]
+    NoCommonCodec,
+    /// Nothing of what it offers is known on the other side.
+    #[error("none of its codecs has a counterpart on the other side")]
+    NoCounterpart,
+    /// The caller gave no local media for it.
+    #[error("it has no local media")]
+    NoLocalMedia,
+    /// The other side answered with port 0.
+    #[error("the other side refused it")]
+    RefusedByOtherSide,
+}
+
+/// How packets of a codec go from one side to the other.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CodecMap {
+    /// Encoding name on side A.
+    pub name: String,
+    /// Clock rate.
+    pub clock_hz: u32,
+    /// Payload type of packets from A.
+    pub a_pt: u8,
+    /// Payload type that they go to B with.
+    pub b_pt: u8,
+    /// Payload type of packets from B.
+    pub b_receive_pt: u8,
+    /// Payload type that they go to A with.
+    pub a_send_pt: u8,
+    /// What happens to payloads from A to B; the reverse happens from B to A.
+    pub transform: Transform,
+}
+
+/// What happens to payloads from A to B.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Transform {
+    /// Nothing.
+    Pass,
+    /// Lync's H.264 UC becomes plain H.264 (RFC 6184).
+    UcToAvc,
+    /// Plain H.264 becomes Lync's H.264 UC.
+    AvcToUc,
+}
+
+impl Transform {
+    /// What happens in the other direction.
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        match self {
+            Self::Pass => Self::Pass,
+            Self::UcToAvc => Self::AvcToUc,
+            Self::AvcToUc => Self::UcToAvc,
+        }
+    }
+}
+
+/// Why a part of an offer or an answer became what it did.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Explanation {
+    /// The section of the offer, counted from 0; `None` for the session.
+    pub media: Option<usize>,
+    /// What it is about: `section`, `codec`, `encryption`, `direction`, `ice`, `bandwidth`.
+    pub subject: &'static str,
+    /// A sentence.
+    pub text: String,
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.media {
+            Some(index) => write!(f, "m={index} {}: {}", self.subject, self.text),
+            None => write!(f, "session {}: {}", self.subject, self.text),
+        }
+    }
+}
+
+/// What a session's translations have come to: layout, versions and payload types of both sides.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub(super) a: Leg,
+    pub(super) b: Leg,
+    /// Which sections belong together.
+    pub(super) pairs: Vec<Pair>,
+}
+
+/// Our end of one side.
+#[derive(Clone, Debug)]
+pub(super) struct Leg {
+    pub(super) profile: Profile,
+    pub(super) history: History,
+}
+
+/// A section of A and its counterpart of B.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Pair {
+    pub(super) a: Option<usize>,
+    pub(super) b: Option<usize>,
+}
+
+impl Pair {
+    pub(super) const fn index(self, side: Side) -> Option<usize> {
+        match side {
+            Side::A => self.a,
+            Side::B => self.b,
+        }
+    }
+}
+
+/// How a section of an offer is joined.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// The section's index on the other side.
+    pub(super) far: usize,
+    /// The offerer's codecs that have a counterpart, each with all of its counterparts.
+    pub(super) codecs: Vec<(Chosen, Vec<(Codec, Transform)>)>,
+}
+
+impl Context {
+    pub(super) fn new(a: Profile, b: Profile) -> Self {
+        let leg = |profile| Leg { profile, history: History::default() };
+        Self { a: leg(a), b: leg(b), pairs: Vec::new() }
+    }
+
+    /// What our end of a side can do.
+    #[must_use]
+    pub const fn profile(&self, side: Side) -> &Profile {
+        &self.leg(side).profile
+    }
+
+    /// What our end of a side can do, from the next offer on.
+    pub const fn profile_mut(&mut self, side: Side) -> &mut Profile {
+        &mut self.leg_mut(side).profile
+    }
+
+    pub(super) const fn leg(&self, side: Side) -> &Leg {
+        match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        }
+    }
+
+    pub(super) const fn leg_mut(&mut self, side: Side) -> &mut Leg {
+        match side {
+            Side::A => &mut self.a,
+            Side::B => &mut self.b,
+        }
+    }
+
+    /// The counterpart of a section.
+    pub(super) fn counterpart(&self, side: Side, index: usize) -> Option<usize> {
+        let pair = self.pairs.iter().find(|p| p.index(side) == Some(index))?;
+        pair.index(side.other())
+    }
+}
