@@ -1,20 +1,28 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod dtmf;
 mod error;
 mod extension;
 mod ids;
 pub mod ms;
 mod packet;
+mod rewriter;
 mod rtcp;
+mod stats;
 mod wire;
 
+pub use dtmf::{
+    DtmfConfig, DtmfError, DtmfPacket, DtmfPayload, DtmfReceiver, DtmfSender, TelephoneEvent,
+};
 pub use error::{ParseError, WriteError};
 pub use extension::{ExtensionElement, ExtensionElements, ExtensionForm, HeaderExtension};
 pub use ids::{PayloadType, SequenceNumber, Ssrc};
 pub use packet::{RtpBuilder, RtpHeader, RtpPacket, RtpPacketMut};
+pub use rewriter::Rewriter;
 pub use rtcp::{
     App, ApplicationFeedback, Bye, Compound, Fir, FirEntry, GenericNack, NtpTime, OtherFeedback,
     OtherRtcp, Pli, ReceiverReport, Remb, ReportBlock, RtcpPacket, RtcpPackets, Sdes, SdesChunk,
     SdesItem, SdesKind, SenderInfo, SenderReport, TmmbEntry, Tmmbn, Tmmbr,
 };
+pub use stats::{Arrival, NtpClock, ReceiverStats, SenderStats};

@@ -36,8 +36,7 @@ impl Bye {
     }
 
     pub(super) fn read(count: u8, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        let sources =
-            (0..count).map(|_| cursor.u32("BYE").map(Ssrc)).collect::<Result<_, _>>()?;
+        let sources = (0..count).map(|_| cursor.u32("BYE").map(Ssrc)).collect::<Result<_, _>>()?;
         let reason = if cursor.is_empty() {
             None
         } else {

@@ -376,11 +376,7 @@ fn read_tmmb(mut cursor: Cursor<'_>) -> Result<Vec<TmmbEntry>, ParseError> {
         let word = cursor.u32("TMMBR")?;
         let bitrate_bps = join_bitrate(word >> 26, u64::from((word >> 9) & 0x1_ffff), at)?;
         let [_, _, a, b] = word.to_be_bytes();
-        entries.push(TmmbEntry {
-            ssrc,
-            bitrate_bps,
-            overhead: u16::from_be_bytes([a & 0x01, b]),
-        });
+        entries.push(TmmbEntry { ssrc, bitrate_bps, overhead: u16::from_be_bytes([a & 0x01, b]) });
     }
     Ok(entries)
 }

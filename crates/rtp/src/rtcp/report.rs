@@ -127,9 +127,7 @@ impl ReportBlock {
         let lost = self.cumulative_lost.clamp(-0x80_0000, 0x7f_ffff).cast_unsigned() & 0xff_ffff;
         out.extend_from_slice(&self.ssrc.0.to_be_bytes());
         out.extend_from_slice(&((u32::from(self.fraction_lost) << 24) | lost).to_be_bytes());
-        for field in
-            [self.highest_sequence, self.jitter, self.last_sr, self.delay_since_last_sr]
-        {
+        for field in [self.highest_sequence, self.jitter, self.last_sr, self.delay_since_last_sr] {
             out.extend_from_slice(&field.to_be_bytes());
         }
     }
@@ -173,9 +171,7 @@ impl SenderReport {
         write_packet(out, count, PT_SR, |out| {
             out.extend_from_slice(&self.ssrc.0.to_be_bytes());
             out.extend_from_slice(&self.info.ntp.0.to_be_bytes());
-            for field in
-                [self.info.rtp_timestamp, self.info.packet_count, self.info.octet_count]
-            {
+            for field in [self.info.rtp_timestamp, self.info.packet_count, self.info.octet_count] {
                 out.extend_from_slice(&field.to_be_bytes());
             }
             self.reports.iter().for_each(|block| block.write(out));
