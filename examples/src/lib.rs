@@ -1,1 +1,25 @@
-//! What the example programs share: sockets, TLS, captures, reports.
+//! What the example programs share: sockets, TLS, captures, reports and sound.
+//!
+//! The protocol crates do no I/O; everything that touches a socket, a clock or a file is here or
+//! in the programs themselves.
+
+mod audio;
+mod media_net;
+mod pcap;
+mod report;
+mod seed;
+mod sip_net;
+mod tap;
+mod tls;
+
+pub use audio::{
+    PACKET_OCTETS, SAMPLE_RATE_HZ, linear_from_ulaw, read_wav, synthesise, ulaw_from_linear,
+    write_wav,
+};
+pub use media_net::{Datagram, MediaNet};
+pub use pcap::PcapWriter;
+pub use report::{Report, Style, Table};
+pub use seed::{fresh_seed, random_octets};
+pub use sip_net::{SipInput, SipNet};
+pub use tap::{Seen, Tap};
+pub use tls::{Authority, Identity, Tls, read_roots};

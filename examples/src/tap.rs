@@ -1,0 +1,390 @@
+//! A tap on every socket of a program: it prints the call ladder, and writes the capture and the
+//! key file beside it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use linkspan_sip::Transport;
+use serde_json::json;
+
+use crate::{PcapWriter, Report};
+
+/// Sees what crosses the sockets. Clones see the same.
+///
+/// Where several parties of a call live in one process, everything is seen once, at the party
+/// that sends it.
+#[derive(Clone, Debug)]
+pub struct Tap {
+    shared: Arc<Mutex<Shared>>,
+    sees_received: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    report: Report,
+    start: Instant,
+    epoch: Duration,
+    /// The names of the parties, in the order of their columns.
+    parties: Vec<String>,
+    party_of: HashMap<SocketAddr, usize>,
+    /// Listeners whose connections are shown on SIP's own port.
+    listeners: Vec<SocketAddr>,
+    capture: Option<PcapWriter<BufWriter<File>>>,
+    keys: Option<BufWriter<File>>,
+    kept: Option<Vec<Seen>>,
+    heading_printed: bool,
+}
+
+/// One media datagram that crossed the wire.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// Whom it was sent to.
+    pub to: SocketAddr,
+    /// Its octets.
+    pub payload: Vec<u8>,
+}
+
+impl Tap {
+    /// A tap for a program that holds every party of its calls: each message is seen once.
+    pub fn on_all_parties(report: Report, parties: &[&str]) -> Self {
+        Self::new(report, parties, false)
+    }
+
+    /// A tap for a program that is one party: what it sends and what it receives.
+    pub fn on_one_party(report: Report, parties: &[&str]) -> Self {
+        Self::new(report, parties, true)
+    }
+
+    fn new(report: Report, parties: &[&str], sees_received: bool) -> Self {
+        let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let shared = Shared {
+            report,
+            start: Instant::now(),
+            epoch,
+            parties: parties.iter().map(ToString::to_string).collect(),
+            party_of: HashMap::new(),
+            listeners: Vec::new(),
+            capture: None,
+            keys: None,
+            kept: None,
+            heading_printed: false,
+        };
+        Self { shared: Arc::new(Mutex::new(shared)), sees_received }
+    }
+
+    /// Writes a capture from now on, and SDES keys into a text file beside it.
+    ///
+    /// # Errors
+    /// When a file cannot be made.
+    pub fn capture(&self, capture: &Path, keys: &Path) -> io::Result<()> {
+        let capture = PcapWriter::new(BufWriter::new(File::create(capture)?))?;
+        let keys = BufWriter::new(File::create(keys)?);
+        self.with(|shared| {
+            shared.capture = Some(capture);
+            shared.keys = Some(keys);
+        });
+        Ok(())
+    }
+
+    /// Keeps a copy of every media datagram from now on.
+    pub fn keep(&self) {
+        self.with(|shared| shared.kept = Some(Vec::new()));
+    }
+
+    /// The copies kept since the last time.
+    pub fn take_kept(&self) -> Vec<Seen> {
+        self.with(|shared| shared.kept.as_mut().map(core::mem::take).unwrap_or_default())
+    }
+
+    /// Says that `address` belongs to the party of this name; unknown names get a column.
+    pub fn name(&self, address: SocketAddr, party: &str) {
+        self.with(|shared| {
+            let column =
+                shared.parties.iter().position(|name| name == party).unwrap_or_else(|| {
+                    shared.parties.push(party.to_owned());
+                    shared.parties.len() - 1
+                });
+            shared.party_of.insert(address, column);
+        });
+    }
+
+    /// Says that SIP connections are accepted on `address`.
+    pub fn listener(&self, address: SocketAddr) {
+        self.with(|shared| shared.listeners.push(address));
+    }
+
+    /// A SIP message was sent.
+    pub fn sip_sent(&self, transport: Transport, from: SocketAddr, to: SocketAddr, message: &[u8]) {
+        self.with(|shared| shared.sip(transport, from, to, message));
+    }
+
+    /// A SIP message arrived.
+    pub fn sip_received(
+        &self,
+        transport: Transport,
+        from: SocketAddr,
+        to: SocketAddr,
+        message: &[u8],
+    ) {
+        if self.sees_received {
+            self.with(|shared| shared.sip(transport, from, to, message));
+        }
+    }
+
+    /// A media datagram was sent.
+    pub fn datagram_sent(&self, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
+        self.with(|shared| shared.datagram(from, to, payload));
+    }
+
+    /// A media datagram arrived.
+    pub fn datagram_received(&self, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
+        if self.sees_received {
+            self.with(|shared| shared.datagram(from, to, payload));
+        }
+    }
+
+    /// Time since the tap was set.
+    pub fn elapsed(&self) -> Duration {
+        self.with(|shared| shared.start.elapsed())
+    }
+
+    /// Hands everything to the files.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn flush(&self) -> io::Result<()> {
+        self.with(|shared| {
+            shared.capture.as_mut().map_or(Ok(()), PcapWriter::flush)?;
+            shared.keys.as_mut().map_or(Ok(()), Write::flush)
+        })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {
+        act(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Shared {
+    fn sip(&mut self, transport: Transport, from: SocketAddr, to: SocketAddr, message: &[u8]) {
+        let at = self.start.elapsed();
+        let (shown_from, shown_to) = (self.shown(from), self.shown(to));
+        if let Some(capture) = &mut self.capture {
+            let stamp = self.epoch + at;
+            let written = if transport.is_reliable() {
+                capture.tcp(stamp, shown_from, shown_to, message)
+            } else {
+                capture.udp(stamp, from, to, message)
+            };
+            if let Err(error) = written {
+                tracing::warn!(%error, "capture ends");
+                self.capture = None;
+            }
+        }
+        self.keys_of(transport, from, to, message);
+        let Some(line) = Summary::of(message) else { return };
+        let (a, b) = (self.party_of.get(&from).copied(), self.party_of.get(&to).copied());
+        self.report.json(&json!({
+            "event": "message",
+            "seconds": at.as_secs_f64(),
+            "from": a.and_then(|a| self.parties.get(a)),
+            "to": b.and_then(|b| self.parties.get(b)),
+            "from_address": from.to_string(),
+            "to_address": to.to_string(),
+            "transport": transport.uri_token(),
+            "message": line.text,
+            "octets": message.len(),
+        }));
+        let note = format!("{} {}", transport.via_token(), message.len());
+        if let (Some(a), Some(b)) = (a, b) {
+            if !self.heading_printed {
+                self.heading_printed = true;
+                self.report.text(self.heading());
+            }
+            self.report.text(self.rung(at, a, b, &line.text, &note));
+        } else {
+            let seconds = at.as_secs_f64();
+            self.report.text(format!("{seconds:8.3}  {from} -> {to}  {}  ({note})", line.text));
+        }
+    }
+
+    fn datagram(&mut self, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
+        if let Some(capture) = &mut self.capture {
+            let stamp = self.epoch + self.start.elapsed();
+            if let Err(error) = capture.udp(stamp, from, to, payload) {
+                tracing::warn!(%error, "capture ends");
+                self.capture = None;
+            }
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.push(Seen { from, to, payload: payload.to_vec() });
+        }
+    }
+
+    /// The SDES keys that this message carries, for whoever decrypts the capture.
+    fn keys_of(&mut self, transport: Transport, from: SocketAddr, to: SocketAddr, message: &[u8]) {
+        let Some(keys) = &mut self.keys else { return };
+        let text = String::from_utf8_lossy(message);
+        let mut media = "";
+        let mut titled = false;
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("m=") {
+                media = rest;
+            }
+            let Some(value) = line.strip_prefix("a=crypto:") else { continue };
+            let written = if titled {
+                Ok(())
+            } else {
+                titled = true;
+                writeln!(
+                    keys,
+                    "# {} {from} -> {to}: keys of what {from} sends",
+                    transport.via_token()
+                )
+            };
+            let written = written.and_then(|()| {
+                let (kind, rest) = media.split_once(' ').unwrap_or((media, ""));
+                let port = rest.split(' ').next().unwrap_or("");
+                // `tag suite inline:...`: the tag is of no use to a decoder.
+                let key = value.split_once(' ').map_or(value, |(_tag, key)| key);
+                writeln!(keys, "# {kind} {port}\n{key}")
+            });
+            if let Err(error) = written {
+                tracing::warn!(%error, "key file ends");
+                self.keys = None;
+                return;
+            }
+        }
+    }
+
+    /// A listener is shown on port 5060, where a reader of the capture expects SIP in clear: what
+    /// is captured is the inside of a TLS connection.
+    fn shown(&self, address: SocketAddr) -> SocketAddr {
+        if self.listeners.contains(&address) {
+            SocketAddr::new(address.ip(), SIP_PORT)
+        } else {
+            address
+        }
+    }
+
+    fn heading(&self) -> String {
+        let mut line = " ".repeat(8);
+        for party in &self.parties {
+            line.push_str(&format!("  {party:<width$}", width = RUNG + 1 - 2));
+        }
+        line.trim_end().to_owned()
+    }
+
+    /// One line of the ladder: a bar for each party and an arrow between two of them.
+    fn rung(&self, at: Duration, from: usize, to: usize, text: &str, note: &str) -> String {
+        let (left, right) = (from.min(to), from.max(to));
+        let mut line = format!("{:8.3}  ", at.as_secs_f64());
+        let last = self.parties.len().saturating_sub(1);
+        let mut column = 0;
+        while column < last {
+            line.push('|');
+            if column == left && right > left {
+                let width = RUNG + (RUNG + 1) * (right - left - 1);
+                line.push_str(&arrow(text, width, from < to));
+                column = right;
+            } else {
+                line.push_str(&" ".repeat(RUNG));
+                column += 1;
+            }
+        }
+        line.push('|');
+        format!("{line}  {note}")
+    }
+}
+
+fn arrow(text: &str, width: usize, rightwards: bool) -> String {
+    let text: String = text.chars().take(width.saturating_sub(6)).collect();
+    let filling = width.saturating_sub(text.chars().count() + 3);
+    let before = "-".repeat(filling / 2);
+    let after = "-".repeat(filling - filling / 2);
+    if rightwards {
+        format!("{before} {text} {after}>")
+    } else {
+        format!("<{before} {text} {after}")
+    }
+}
+
+/// What the ladder says about a message.
+struct Summary {
+    text: String,
+}
+
+impl Summary {
+    fn of(message: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(message);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let mut lines = head.split("\r\n");
+        let first = lines.next()?;
+        let cseq = lines.find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.trim().eq_ignore_ascii_case("cseq").then(|| value.trim().to_owned())
+        });
+        let method = cseq.as_deref().and_then(|cseq| cseq.split_whitespace().last()).unwrap_or("?");
+        let mut text = match first.strip_prefix("SIP/2.0 ") {
+            Some(status) => format!("{status} ({method})"),
+            None => first.split(' ').next().unwrap_or(first).to_owned(),
+        };
+        if body.contains("m=") {
+            text.push_str(" + SDP");
+        }
+        Some(Self { text })
+    }
+}
+
+const SIP_PORT: u16 = 5060;
+/// Characters between two bars of the ladder.
+const RUNG: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Style;
+
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(octets);
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_ladder_points_from_the_sender_to_the_receiver() {
+        let page = Page::default();
+        let report = Report::new(Style::Text, Box::new(page.clone()));
+        let tap = Tap::on_all_parties(report, &["a", "gateway", "b"]);
+        let [a, gateway, b] = [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        for (address, party) in [(a, "a"), (gateway, "gateway"), (b, "b")] {
+            tap.name(address, party);
+        }
+        let invite =
+            b"INVITE sip:b SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\nv=0\r\nm=audio 1 RTP/AVP 0\r\n";
+        tap.sip_sent(Transport::Tls, a, gateway, invite);
+        tap.sip_sent(Transport::Tcp, b, gateway, b"SIP/2.0 486 Busy\r\nCSeq: 1 INVITE\r\n\r\n");
+        tap.sip_received(Transport::Tls, gateway, a, invite);
+        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines[1].contains("|-------- INVITE + SDP -"), "{text}");
+        assert!(lines[1].contains(">|"), "{text}");
+        assert!(lines[2].contains("|<---"), "{text}");
+        assert!(lines[2].contains("486 Busy (INVITE)"), "{text}");
+    }
+}
