@@ -10,6 +10,7 @@ mod lex;
 mod limits;
 mod message;
 mod method;
+mod multipart;
 mod name_addr;
 mod params;
 mod path;
@@ -23,6 +24,9 @@ mod validate;
 
 pub mod ms;
 
+/// The octets of bodies and messages, shared without copies: `bytes::Bytes`.
+pub use bytes::Bytes;
+
 pub use dialog::Dialog;
 pub use error::{HeaderError, ParseError, ParseErrorKind, ValueError};
 pub use framing::{Frame, FrameError, LimitError, StreamFramer};
@@ -31,6 +35,7 @@ pub use headers::{Headers, Values};
 pub use limits::Limits;
 pub use message::{Message, StartLine};
 pub use method::{Method, MethodError, StatusCode};
+pub use multipart::{BodyPart, body_parts, multipart};
 pub use name_addr::{NameAddr, NameAddrRef};
 pub use params::{Params, ParamsIter, ParamsRef};
 pub use path::{ConnectionId, Path, Received, Transmit, Transport};

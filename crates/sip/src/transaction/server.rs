@@ -50,8 +50,9 @@ impl Server {
         if invite {
             // §17.2.1: 100 unless the user answers within 200 ms.
             clock.start_retransmit(timers.trying, now);
-        } else if method == Method::Benotify {
-            // [MS-SIP]: no answer will ever end it; it absorbs retransmissions for a while.
+        } else {
+            // No client waits longer than timer F for an answer, so that nothing keeps the
+            // transaction of a user who never gives one. A BENOTIFY ([MS-SIP]) never gets one.
             clock.deadline = now.checked_add(timers.timeout());
         }
         clock.scheduled = clock.due();
