@@ -9,7 +9,7 @@ const PARTICIPANTS: usize = 1_000;
 pub(crate) fn run() {
     let document = document().leak();
     Case::new("c3p", "notify-1000", || {
-        black_box(linkspan_c3p::ConferenceDocument::parse(black_box(document.as_bytes())).unwrap());
+        black_box(linkspan_c3p::ConferenceInfo::parse(black_box(document.as_bytes())).unwrap());
     })
     .peer("roxmltree", || {
         black_box(roxmltree::Document::parse(black_box(document)).unwrap());

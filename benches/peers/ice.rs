@@ -88,26 +88,63 @@ fn session(pair: fn(Instant) -> [Box<dyn Agent>; 2]) -> Outcome {
 
 mod ours {
     use super::{Agent, addresses};
+    use linkspan_ice::{
+        Agent as IceAgent, AgentConfig, IceEvent, Nomination, Received, Role, Transport,
+    };
     use std::net::SocketAddr;
     use std::time::Instant;
 
-    pub(super) fn pair(_now: Instant) -> [Box<dyn Agent>; 2] {
-        let _ = addresses(0);
-        unreachable!("filled in with linkspan-ice")
+    struct Ours {
+        agent: IceAgent,
+        selected: bool,
     }
 
-    struct Unused;
-    impl Agent for Unused {
-        fn advance(&mut self, _: Instant) {}
-        fn transmit(&mut self) -> Option<(SocketAddr, SocketAddr, Vec<u8>)> {
-            None
+    pub(super) fn pair(now: Instant) -> [Box<dyn Agent>; 2] {
+        let mut agents = [Role::Controlling, Role::Controlled].map(|role| {
+            let config =
+                AgentConfig { role, nomination: Nomination::Aggressive, ..AgentConfig::default() };
+            IceAgent::new(config, [role as u8; 32], now)
+        });
+        let streams = [0, 1].map(|side: usize| {
+            let stream = agents[side].add_stream(1).unwrap();
+            for address in addresses(side) {
+                agents[side].add_host_candidate(stream, 1, address, now).unwrap();
+            }
+            agents[side].end_of_candidates(now);
+            stream
+        });
+        let offers = [0, 1].map(|side: usize| {
+            let agent = &agents[side];
+            let candidates = agent.local_candidates(streams[side]).to_vec();
+            (agent.local_credentials(streams[side]).clone(), candidates)
+        });
+        for (side, (credentials, candidates)) in offers.into_iter().enumerate() {
+            agents[1 - side].set_remote(streams[1 - side], credentials, candidates, now).unwrap();
         }
-        fn receive(&mut self, _: Instant, _: SocketAddr, _: SocketAddr, _: &[u8]) {}
+        agents.map(|agent| Box::new(Ours { agent, selected: false }) as Box<dyn Agent>)
+    }
+
+    impl Agent for Ours {
+        fn advance(&mut self, now: Instant) {
+            self.agent.handle_timeout(now);
+            while let Some(event) = self.agent.poll_event() {
+                self.selected |= matches!(event, IceEvent::ComponentConnected { .. });
+            }
+        }
+        fn transmit(&mut self) -> Option<(SocketAddr, SocketAddr, Vec<u8>)> {
+            let transmit = self.agent.poll_transmit()?;
+            Some((transmit.local, transmit.remote, transmit.payload.to_vec()))
+        }
+        fn receive(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, octets: &[u8]) {
+            let received =
+                Received { transport: Transport::Udp, local: to, remote: from, payload: octets };
+            self.agent.handle_input(received, now).unwrap();
+        }
         fn timeout(&mut self, _: Instant) -> Option<Instant> {
-            None
+            self.agent.poll_timeout()
         }
         fn has_selected(&mut self) -> bool {
-            false
+            self.selected
         }
     }
 }

@@ -137,7 +137,7 @@ fn unprotect(suite: Suite, payload: usize) {
 
 /// The bare cryptography on the same octets: no header, no index, no replay window.
 fn floor(case: Case, suite: Suite, payload: usize) -> Case {
-    let (mut packets, _) = (Packets::new(payload), ());
+    let mut packets = Packets::new(payload);
     match suite {
         Suite::Cm80 => {
             use ctr::cipher::{InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper};
@@ -235,17 +235,17 @@ mod ours {
             Suite::Cm80 => Ours::AesCm128HmacSha1_80,
             Suite::Gcm128 => Ours::AeadAes128Gcm,
         };
-        (ours, KeyParams::new(MasterKey::new(ours, &suite.key()).unwrap()))
+        (ours, KeyParams::new(MasterKey::from_bytes(ours, &suite.key()).unwrap()))
     }
 
     pub(super) fn sender(suite: Suite) -> Sender {
         let (ours, key) = parts(suite);
-        Sender::new(ours, &key).unwrap()
+        Sender::new(ours, &[key]).unwrap()
     }
 
     pub(super) fn receiver(suite: Suite) -> Receiver {
         let (ours, key) = parts(suite);
-        Receiver::new(ours, &key).unwrap()
+        Receiver::new(ours, &[key]).unwrap()
     }
 }
 

@@ -72,12 +72,17 @@ mod ours {
     use std::cell::RefCell;
     use std::sync::LazyLock;
 
-    use linkspan_stun::{Class, Dialect, IntegrityKey, Message, MessageBuilder, Method, TransactionId};
+    use linkspan_stun::{
+        Class, Dialect, IntegrityKey, Message, MessageBuilder, Method, TransactionId,
+    };
 
     use super::{PASSWORD, PRIORITY, TIE_BREAKER, USERNAME};
 
     static KEY: LazyLock<IntegrityKey> = LazyLock::new(|| IntegrityKey::short_term(PASSWORD));
-    thread_local! { static OUT: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(256)); }
+
+    thread_local! {
+        static OUT: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(256));
+    }
 
     pub(super) fn check(octets: &[u8]) -> bool {
         let message = Message::parse(octets, Dialect::Rfc8489).unwrap();
@@ -85,10 +90,18 @@ mod ours {
     }
 
     pub(super) fn sign() -> usize {
-        let _ = (MessageBuilder::new, Class::Request, Method::BINDING, TransactionId::from([3; 12]));
         OUT.with_borrow_mut(|out| {
             out.clear();
-            out.len() + PRIORITY as usize + TIE_BREAKER as usize + USERNAME.len()
+            let id = TransactionId::new([3; 12]);
+            let mut message =
+                MessageBuilder::new(out, Dialect::Rfc8489, Class::Request, Method::Binding, id);
+            message
+                .username(USERNAME.as_bytes())
+                .priority(PRIORITY)
+                .ice_controlling(TIE_BREAKER)
+                .use_candidate()
+                .sign(&KEY);
+            message.finish().unwrap()
         })
     }
 }
