@@ -155,3 +155,20 @@ pub enum SdesError {
         at: usize,
     },
 }
+
+impl SdesError {
+    /// The same error, `by` octets further into the text.
+    pub(crate) fn shifted(mut self, by: usize) -> Self {
+        match &mut self {
+            Self::Method { at }
+            | Self::Suite { at }
+            | Self::Base64 { at }
+            | Self::KeyLength { at, .. }
+            | Self::Lifetime { at }
+            | Self::Mki { at }
+            | Self::SessionParameter { at }
+            | Self::Syntax { at, .. } => *at = at.saturating_add(by),
+        }
+        self
+    }
+}

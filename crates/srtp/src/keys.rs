@@ -49,8 +49,7 @@ impl KeySet {
                 return Err(KeyError::Mki);
             }
         }
-        let entries =
-            keys.iter().map(|key| Entry::new(key, options)).collect::<Result<_, _>>()?;
+        let entries = keys.iter().map(|key| Entry::new(key, options)).collect::<Result<_, _>>()?;
         Ok(Self { entries, mki_len })
     }
 

@@ -7,6 +7,8 @@ mod header;
 mod header_extension;
 mod key;
 mod keys;
+mod line;
+pub mod ms;
 mod options;
 mod receiver;
 mod replay;
@@ -17,6 +19,7 @@ mod suite;
 
 pub use error::{KeyError, ProtectError, SdesError, UnprotectError};
 pub use key::MasterKey;
+pub use line::{AcceptancePolicy, CryptoLine, FecKey, FecOrder, SessionParams};
 pub use options::{HeaderExtensions, Options};
 pub use receiver::Receiver;
 pub use sdes::{KeyParams, Mki};

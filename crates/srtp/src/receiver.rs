@@ -5,11 +5,12 @@ use subtle::ConstantTimeEq as _;
 
 use crate::crypto::{Session, SessionKeys};
 use crate::header::{Malformed, RTCP_HEADER_LEN, RtpHeader, rtcp_ssrc};
+use crate::header_extension::{self, is_cryptex};
 use crate::keys::KeySet;
 use crate::replay::{Freshness, ReplayWindow, estimate_index};
 use crate::sender::{E_INDEX_LEN, rollover};
 use crate::sources::Sources;
-use crate::{KeyError, KeyParams, Options, Suite, UnprotectError};
+use crate::{HeaderExtensions, KeyError, KeyParams, Options, Suite, UnprotectError};
 
 /// Checks and decrypts the SRTP and SRTCP packets of one direction, in place. Any number of
 /// sources share it; a source is known from its first authentic packet on.
@@ -88,7 +89,6 @@ impl Receiver {
         };
         let entry = self.keys.get_mut(key).ok_or(UnprotectError::UnknownMki)?;
         let left = entry.rtp_left.checked_sub(1).ok_or(UnprotectError::KeyExhausted)?;
-        let encrypted = self.options.encrypt_rtp;
         let mut outcome = Err(UnprotectError::Authentication);
         for attempt in 0..tries {
             let index = first + (attempt << 16);
@@ -96,8 +96,8 @@ impl Receiver {
                 break;
             }
             let Some(keys) = entry.rtp(index) else { break };
-            let more = attempt + 1 < tries;
-            if open_rtp(keys, header, index, packet, (len, mki_len, tag_len), encrypted, more) {
+            let place = Place { header, index, len, mki_len, tag_len };
+            if open_rtp(keys, &self.options, place, packet, attempt + 1 < tries) {
                 outcome = Ok(index);
                 break;
             }
@@ -204,12 +204,7 @@ impl Receiver {
         self.suite
     }
 
-    fn find_key(
-        &self,
-        packet: &[u8],
-        len: usize,
-        tag_len: usize,
-    ) -> Result<usize, UnprotectError> {
+    fn find_key(&self, packet: &[u8], len: usize, tag_len: usize) -> Result<usize, UnprotectError> {
         let mki_len = self.keys.mki_len();
         // RFC 3711 §3.1: MKI, then tag. RFC 7714 §8.2: the tag belongs to the ciphertext.
         let at = if self.suite.is_aead() { len + tag_len } else { len };
@@ -224,28 +219,50 @@ impl fmt::Debug for Receiver {
     }
 }
 
-/// Checks the tag, and decrypts when it is right.
-fn open_rtp(
-    keys: &SessionKeys,
+/// Where things are in an SRTP packet.
+#[derive(Clone, Copy)]
+struct Place {
     header: RtpHeader,
     index: u64,
+    len: usize,
+    mki_len: usize,
+    tag_len: usize,
+}
+
+/// Checks the tag, and decrypts when it is right. With `keep` the packet is the same afterwards
+/// when the tag is wrong.
+fn open_rtp(
+    keys: &SessionKeys,
+    options: &Options,
+    place: Place,
     packet: &mut [u8],
-    (len, mki_len, tag_len): (usize, usize, usize),
-    encrypted: bool,
     keep: bool,
 ) -> bool {
+    let Place { header, index, len, mki_len, tag_len } = place;
+    let cryptex = options.header_extensions == HeaderExtensions::Cryptex
+        && header.has_extension()
+        && is_cryptex(header, packet);
     match &keys.session {
         Session::Gcm(gcm) => {
             let nonce = keys.nonce(header.ssrc, index);
             let Some(sealed) = packet.get_mut(..len + tag_len) else { return false };
             // A failed attempt leaves zeros in place of the ciphertext.
             let copy = keep.then(|| sealed.to_vec());
-            let (head, body) = sealed.split_at_mut(if encrypted { header.len } else { len });
-            let opened = gcm.open(nonce, head, body).is_some();
-            if let (false, Some(copy)) = (opened, copy) {
-                sealed.copy_from_slice(&copy);
+            let clear = match (options.encrypt_rtp, cryptex) {
+                (false, _) => len,
+                (true, false) => header.len,
+                (true, true) => header_extension::gather(header, sealed),
+            };
+            let (head, body) = sealed.split_at_mut(clear);
+            if gcm.open(nonce, head, body).is_none() {
+                if let Some(copy) = copy {
+                    sealed.copy_from_slice(&copy);
+                }
+                return false;
             }
-            opened
+            if cryptex && options.encrypt_rtp {
+                header_extension::scatter(header, sealed);
+            }
         }
         Session::Cm { mac, .. } | Session::Null { mac } => {
             let (covered, trailer) = packet.split_at_mut(len);
@@ -254,13 +271,23 @@ fn open_rtp(
             if !is_tag(&tag, received) {
                 return false;
             }
-            if let (true, Session::Cm { aes, .. }) = (encrypted, &keys.session) {
-                let (_, body) = covered.split_at_mut(header.len);
+            if let (true, Session::Cm { aes, .. }) = (options.encrypt_rtp, &keys.session) {
+                let clear =
+                    if cryptex { header_extension::gather(header, covered) } else { header.len };
+                let (_, body) = covered.split_at_mut(clear);
                 aes.apply(keys.iv(header.ssrc, index), body);
+                if cryptex {
+                    header_extension::scatter(header, covered);
+                }
             }
-            true
         }
     }
+    if cryptex {
+        header_extension::set_profile(header, packet, false);
+    } else if let HeaderExtensions::Rfc6904(ids) = &options.header_extensions {
+        header_extension::mask_elements(keys, ids, header, index, packet);
+    }
+    true
 }
 
 fn open_rtcp(

@@ -26,8 +26,7 @@ impl ReplayWindow {
         let size = 64 * words as u64;
         // One word more than the window is long: the words at both ends are used in part.
         let ring = (words + 1).next_power_of_two();
-        let mut window =
-            Self { words: vec![0; ring].into_boxed_slice(), highest: first, size };
+        let mut window = Self { words: vec![0; ring].into_boxed_slice(), highest: first, size };
         window.mark(first);
         window
     }

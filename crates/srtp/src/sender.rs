@@ -7,7 +7,9 @@ use crate::header::{Malformed, RTCP_HEADER_LEN, RtpHeader, rtcp_ssrc};
 use crate::keys::KeySet;
 use crate::replay::{Freshness, ReplayWindow, estimate_index};
 use crate::sources::Sources;
-use crate::{KeyError, KeyParams, Mki, Options, ProtectError, Suite, header_extension};
+use crate::{
+    HeaderExtensions, KeyError, KeyParams, Mki, Options, ProtectError, Suite, header_extension,
+};
 
 /// Protects the RTP and RTCP packets of one direction, in place. Any number of sources share it.
 ///
@@ -92,8 +94,20 @@ impl Sender {
         let mki = mki.as_ref().map_or(&[][..], Mki::as_bytes);
         let keys = entry.rtp(index).ok_or(ProtectError::Cipher)?;
 
-        let clear = header_extension::protect(keys, &self.options, header, index, packet)
-            .map_err(malformed)?;
+        let mut clear = header.len;
+        let mut gathered = false;
+        match &self.options.header_extensions {
+            HeaderExtensions::Plain => {}
+            HeaderExtensions::Rfc6904(ids) => {
+                header_extension::mask_elements(keys, ids, header, index, packet);
+            }
+            HeaderExtensions::Cryptex => {
+                if header.has_extension() && header_extension::set_profile(header, packet, true) {
+                    clear = header_extension::gather(header, packet);
+                    gathered = true;
+                }
+            }
+        }
         let (head, body) = packet.split_at_mut(clear);
         match &keys.session {
             Session::Cm { aes, .. } if self.options.encrypt_rtp => {
@@ -113,7 +127,9 @@ impl Sender {
             }
             Session::Cm { .. } | Session::Null { .. } => {}
         }
-        header_extension::finish(&self.options, header, packet);
+        if gathered {
+            header_extension::scatter(header, packet);
+        }
         if let Session::Cm { mac, .. } | Session::Null { mac } = &keys.session {
             // RFC 3711 §4.2: the tag covers the packet and the rollover counter, not the MKI.
             let tag = mac.tag(packet, &rollover(index));
@@ -255,7 +271,11 @@ impl Sender {
         let source = self.sources.get_mut(header.ssrc);
         let Some(source) = source else {
             let full = self.sources.is_full();
-            return if full { Err(ProtectError::TooManySources) } else { Ok(header.sequence.into()) };
+            return if full {
+                Err(ProtectError::TooManySources)
+            } else {
+                Ok(header.sequence.into())
+            };
         };
         let Some(window) = &source.rtp else {
             return Ok((u64::from(source.first_roc) << 16) | u64::from(header.sequence));

@@ -34,7 +34,11 @@ impl<T> Sources<T> {
     }
 
     /// The state of a source, made where there is none.
-    pub(crate) fn get_or_insert(&mut self, ssrc: u32, new: impl FnOnce() -> T) -> Result<&mut T, Full> {
+    pub(crate) fn get_or_insert(
+        &mut self,
+        ssrc: u32,
+        new: impl FnOnce() -> T,
+    ) -> Result<&mut T, Full> {
         let place = match self.place(ssrc) {
             Some(place) => place,
             None if self.entries.len() >= self.max => return Err(Full),

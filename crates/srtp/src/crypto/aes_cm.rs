@@ -1,4 +1,8 @@
-use aes::cipher::{InnerIvInit as _, KeyInit as _, StreamCipher as _, StreamCipherCoreWrapper};
+use aes::cipher::consts::U16;
+use aes::cipher::{
+    BlockCipherEncrypt, BlockSizeUser, InnerIvInit as _, KeyInit as _, StreamCipher,
+    StreamCipherCoreWrapper,
+};
 use aes::{Aes128, Aes192, Aes256};
 use ctr::{CtrCore, flavors::Ctr128BE};
 
@@ -26,21 +30,42 @@ impl AesCm {
 
     /// Adds the key stream that begins at counter block `iv`. The caller's data is shorter than
     /// the 2^16 blocks that one IV is good for: a datagram has at most 2^12.
+    #[inline]
     pub(crate) fn apply(&self, iv: u128, data: &mut [u8]) {
-        let iv = iv.to_be_bytes().into();
         match self {
-            Self::Aes128(aes) => {
-                let core = CtrCore::<_, Ctr128BE>::inner_iv_init(aes, &iv);
-                StreamCipherCoreWrapper::from_core(core).apply_keystream(data);
-            }
-            Self::Aes192(aes) => {
-                let core = CtrCore::<_, Ctr128BE>::inner_iv_init(aes, &iv);
-                StreamCipherCoreWrapper::from_core(core).apply_keystream(data);
-            }
-            Self::Aes256(aes) => {
-                let core = CtrCore::<_, Ctr128BE>::inner_iv_init(aes, &iv);
-                StreamCipherCoreWrapper::from_core(core).apply_keystream(data);
-            }
+            Self::Aes128(aes) => stream(aes, iv).apply_keystream(data),
+            Self::Aes192(aes) => stream(aes, iv).apply_keystream(data),
+            Self::Aes256(aes) => stream(aes, iv).apply_keystream(data),
         }
     }
+
+    /// The same for data that lies `at` octets into the key stream.
+    pub(crate) fn apply_at(&self, iv: u128, at: usize, data: &mut [u8]) {
+        let (blocks, skipped) = (at / 16, at % 16);
+        let iv = iv.wrapping_add(blocks as u128);
+        // The octets skipped belong to somebody else: their key stream goes nowhere.
+        let mut nowhere = [0u8; 16];
+        let (nowhere, _) = nowhere.split_at_mut(skipped);
+        match self {
+            Self::Aes128(aes) => apply_behind(stream(aes, iv), nowhere, data),
+            Self::Aes192(aes) => apply_behind(stream(aes, iv), nowhere, data),
+            Self::Aes256(aes) => apply_behind(stream(aes, iv), nowhere, data),
+        }
+    }
+}
+
+type Stream<'a, A> = StreamCipherCoreWrapper<CtrCore<&'a A, Ctr128BE>>;
+
+#[inline]
+fn stream<A>(aes: &A, iv: u128) -> Stream<'_, A>
+where
+    A: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>,
+{
+    let core = CtrCore::inner_iv_init(aes, &iv.to_be_bytes().into());
+    StreamCipherCoreWrapper::from_core(core)
+}
+
+fn apply_behind(mut stream: impl StreamCipher, nowhere: &mut [u8], data: &mut [u8]) {
+    stream.apply_keystream(nowhere);
+    stream.apply_keystream(data);
 }

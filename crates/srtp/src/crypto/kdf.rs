@@ -18,7 +18,12 @@ pub(crate) enum Label {
 /// The key derivation function: fills `out` with key material.
 ///
 /// `quotient` is the packet index divided by the key derivation rate, 0 where there is no rate.
-pub(crate) fn derive(master: &MasterKey, label: Label, quotient: u64, out: &mut [u8]) -> Option<()> {
+pub(crate) fn derive(
+    master: &MasterKey,
+    label: Label,
+    quotient: u64,
+    out: &mut [u8],
+) -> Option<()> {
     let aes = AesCm::new(master.key())?;
     // RFC 3711 §4.3.1: key_id = label || r; x = key_id XOR master_salt. RFC 7714 §11 pads the
     // 96-bit salt of the AEAD suites with zeros on the right.
