@@ -1,2 +1,39 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+
+mod access_unit;
+mod active_sets;
+mod annexb;
+mod avc_to_uc;
+mod bits;
+mod error;
+mod extract;
+mod limits;
+pub mod ms;
+mod nal;
+mod params;
+mod reader;
+mod rtp;
+mod sei;
+mod slice;
+mod splitter;
+mod uc_to_avc;
+
+pub use access_unit::{AccessUnit, Nal, Nals};
+pub use annexb::{
+    LengthPrefixedNalUnits, LocatedNal, LocatedNalUnits, NalUnits, length_prefixed_nal_units,
+    located_nal_units, nal_units, write_annex_b,
+};
+pub use avc_to_uc::{AvcToUc, AvcToUcConfig, Layering};
+pub use error::{DepacketizeError, NalError, PacsiError, ParseError};
+pub use extract::{ExtractForm, ExtractOptions, extract};
+pub use limits::Limits;
+pub use nal::{LayerId, NalHeader, NalType, SvcExtension};
+pub use params::{BitstreamRestriction, Cropping, ParameterSets, Pps, Sps, SvcSpsExtension, Vui};
+pub use reader::AccessUnitReader;
+pub use rtp::{
+    Depacketizer, DepacketizerConfig, PacketizationMode, Packetizer, PacketizerConfig,
+    PacketizerFormat, Payload, PayloadFormat, PayloadMeta, Payloads,
+};
+pub use slice::{SliceHeader, SliceType};
+pub use uc_to_avc::{LayerTarget, UcToAvc};

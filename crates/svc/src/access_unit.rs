@@ -1,0 +1,300 @@
+use core::fmt;
+use core::ops::Range;
+
+use crate::annexb::START_CODE;
+use crate::nal::{LayerId, NalType, SvcExtension};
+
+/// The NAL units of one instant, in one buffer.
+///
+/// The buffer is an Annex B byte stream at any time: every unit stands behind `00 00 00 01`, so
+/// [`Self::annex_b`] is free. Cleared and filled again, an access unit allocates nothing once it has
+/// grown to the stream's size.
+///
+/// ```
+/// use linkspan_svc::AccessUnit;
+/// let mut unit = AccessUnit::new(90_000);
+/// unit.push(&[0x6e, 0x80, 0x80, 0x2f, 0x20]); // prefix: temporal layer 1
+/// unit.push(&[0x61, 0xe0]);
+/// assert_eq!(unit.iter().last().unwrap().layer.unwrap().tid, 1);
+/// assert_eq!(unit.annex_b(), [0, 0, 0, 1, 0x6e, 0x80, 0x80, 0x2f, 0x20, 0, 0, 0, 1, 0x61, 0xe0]);
+/// assert!(!unit.is_idr());
+/// ```
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct AccessUnit {
+    timestamp: u32,
+    ssrc: u32,
+    data: Vec<u8>,
+    nals: Vec<Span>,
+    damaged: bool,
+    lost_before: u16,
+    ref_frame_count: Option<u8>,
+}
+
+impl AccessUnit {
+    /// An empty access unit with an RTP timestamp (90 kHz).
+    #[must_use]
+    pub fn new(timestamp: u32) -> Self {
+        Self { timestamp, ..Self::default() }
+    }
+
+    /// Empties the unit, keeps its memory, and gives it a timestamp.
+    pub fn reset(&mut self, timestamp: u32) {
+        self.timestamp = timestamp;
+        self.ssrc = 0;
+        self.data.clear();
+        self.nals.clear();
+        self.damaged = false;
+        self.lost_before = 0;
+        self.ref_frame_count = None;
+    }
+
+    /// Appends a NAL unit (no start code). Its layer is read from its own extension, or from a prefix
+    /// NAL unit directly before it. An empty unit is ignored.
+    pub fn push(&mut self, nal: &[u8]) {
+        let layer = self.layer_of(nal);
+        self.push_in(nal, layer, 0);
+    }
+
+    /// Appends a NAL unit whose layer and simulcast stream the caller knows.
+    pub fn push_in(&mut self, nal: &[u8], layer: Option<LayerId>, stream: u8) {
+        if nal.is_empty() {
+            return;
+        }
+        self.begin(layer, stream);
+        self.extend(nal);
+    }
+
+    /// The layer that [`Self::push`] would give `nal`.
+    pub(crate) fn layer_of(&self, nal: &[u8]) -> Option<LayerId> {
+        match NalType::new(*nal.first()?) {
+            NalType::Prefix | NalType::SliceExtension | NalType::Pacsi => {
+                SvcExtension::parse(nal).ok().map(|s| s.layer())
+            }
+            NalType::Slice | NalType::IdrSlice | NalType::Partition(_) => {
+                let last = self.nals.last()?;
+                (last.kind == NalType::Prefix).then_some(last.layer)?
+            }
+            _ => None,
+        }
+    }
+
+    /// Starts a NAL unit that [`Self::extend`] fills.
+    pub(crate) fn begin(&mut self, layer: Option<LayerId>, stream: u8) {
+        self.data.extend_from_slice(&START_CODE);
+        let start = self.data.len();
+        self.nals.push(Span { start, end: start, kind: NalType::Other(0), layer, stream });
+    }
+
+    /// Appends octets to the last NAL unit.
+    pub(crate) fn extend(&mut self, octets: &[u8]) {
+        let Some(last) = self.nals.last_mut() else { return };
+        self.data.extend_from_slice(octets);
+        last.end = self.data.len();
+        if let Some(&first) = self.data.get(last.start) {
+            last.kind = NalType::new(first);
+        }
+    }
+
+    /// Takes back the last NAL unit.
+    pub(crate) fn pop(&mut self) {
+        if let Some(last) = self.nals.pop() {
+            self.data.truncate(last.start.saturating_sub(START_CODE.len()));
+        }
+    }
+
+    /// Appends every unit of `other`.
+    pub(crate) fn append(&mut self, other: &Self) {
+        let shift = self.data.len();
+        self.data.extend_from_slice(&other.data);
+        self.nals.extend(other.nals.iter().map(|s| Span {
+            start: s.start + shift,
+            end: s.end + shift,
+            ..s.clone()
+        }));
+        self.damaged |= other.damaged;
+    }
+
+    /// Changes the layer and the simulcast stream of the unit at `index`.
+    pub(crate) fn set_layer(&mut self, index: usize, layer: Option<LayerId>, stream: u8) {
+        if let Some(span) = self.nals.get_mut(index) {
+            span.layer = layer;
+            span.stream = stream;
+        }
+    }
+
+    /// The NAL units in decoding order.
+    #[must_use]
+    pub fn iter(&self) -> Nals<'_> {
+        Nals { unit: self, range: 0..self.nals.len() }
+    }
+
+    /// The NAL unit at `index`.
+    #[must_use]
+    pub fn nal(&self, index: usize) -> Option<Nal<'_>> {
+        let span = self.nals.get(index)?;
+        Some(Nal {
+            bytes: self.data.get(span.start..span.end)?,
+            kind: span.kind,
+            layer: span.layer,
+            stream: span.stream,
+        })
+    }
+
+    /// Number of NAL units.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nals.len()
+    }
+
+    /// Whether there is no NAL unit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nals.is_empty()
+    }
+
+    /// The units as a byte stream, each behind `00 00 00 01`.
+    ///
+    /// What [`crate::AvcToUc`] gives holds PACSI NAL units, which are RTP's alone; such an access
+    /// unit is for a [`crate::Packetizer`], not for a file.
+    #[must_use]
+    pub fn annex_b(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// RTP timestamp, 90 kHz.
+    #[must_use]
+    pub const fn timestamp(&self) -> u32 {
+        self.timestamp
+    }
+
+    /// Changes the RTP timestamp.
+    pub const fn set_timestamp(&mut self, timestamp: u32) {
+        self.timestamp = timestamp;
+    }
+
+    /// Synchronisation source of the (lowest) layer; 0 where none is known.
+    #[must_use]
+    pub const fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// Changes the synchronisation source.
+    pub const fn set_ssrc(&mut self, ssrc: u32) {
+        self.ssrc = ssrc;
+    }
+
+    /// Whether a part of this access unit is known to be missing.
+    #[must_use]
+    pub const fn is_damaged(&self) -> bool {
+        self.damaged
+    }
+
+    /// Marks a missing part.
+    pub const fn set_damaged(&mut self, damaged: bool) {
+        self.damaged = damaged;
+    }
+
+    /// RTP packets of the same source that were lost directly before this access unit: whole access
+    /// units may be missing in front of it.
+    #[must_use]
+    pub const fn lost_before(&self) -> u16 {
+        self.lost_before
+    }
+
+    pub(crate) const fn set_lost_before(&mut self, packets: u16) {
+        self.lost_before = packets;
+    }
+
+    /// `ref_frm_cnt` of the Microsoft bitstream information that came with it.
+    #[must_use]
+    pub const fn ref_frame_count(&self) -> Option<u8> {
+        self.ref_frame_count
+    }
+
+    pub(crate) const fn set_ref_frame_count(&mut self, count: Option<u8>) {
+        self.ref_frame_count = count;
+    }
+
+    /// Whether it holds a slice of type 5: decoding can start here.
+    #[must_use]
+    pub fn is_idr(&self) -> bool {
+        self.nals.iter().any(|s| s.kind == NalType::IdrSlice)
+    }
+
+    /// Whether it holds a coded slice.
+    #[must_use]
+    pub fn has_slices(&self) -> bool {
+        self.nals.iter().any(|s| s.kind.is_vcl())
+    }
+
+    /// `temporal_id`, which all slices of an access unit share; `None` when nothing tells.
+    #[must_use]
+    pub fn temporal_id(&self) -> Option<u8> {
+        self.nals.iter().filter(|s| s.kind.is_vcl()).find_map(|s| s.layer).map(|l| l.tid)
+    }
+}
+
+impl<'a> IntoIterator for &'a AccessUnit {
+    type Item = Nal<'a>;
+    type IntoIter = Nals<'a>;
+
+    fn into_iter(self) -> Nals<'a> {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for AccessUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessUnit")
+            .field("timestamp", &self.timestamp)
+            .field("ssrc", &self.ssrc)
+            .field("octets", &self.data.len())
+            .field("damaged", &self.damaged)
+            .field("lost_before", &self.lost_before)
+            .field("nals", &self.nals)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One NAL unit of an [`AccessUnit`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Nal<'a> {
+    /// The unit without start code.
+    pub bytes: &'a [u8],
+    /// Its kind.
+    pub kind: NalType,
+    /// Its layer, where the unit, a prefix NAL unit or a PACSI tells.
+    pub layer: Option<LayerId>,
+    /// Its simulcast stream, numbered from 0; 0 without simulcast.
+    pub stream: u8,
+}
+
+/// Iterator of [`AccessUnit::iter`].
+#[derive(Clone, Debug)]
+pub struct Nals<'a> {
+    unit: &'a AccessUnit,
+    range: Range<usize>,
+}
+
+impl<'a> Iterator for Nals<'a> {
+    type Item = Nal<'a>;
+
+    fn next(&mut self) -> Option<Nal<'a>> {
+        self.unit.nal(self.range.next()?)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.range.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Nals<'_> {}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Span {
+    start: usize,
+    end: usize,
+    kind: NalType,
+    layer: Option<LayerId>,
+    stream: u8,
+}

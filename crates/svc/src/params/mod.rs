@@ -1,0 +1,9 @@
+mod pps;
+mod sets;
+mod sps;
+mod vui;
+
+pub use pps::Pps;
+pub use sets::ParameterSets;
+pub use sps::{Cropping, Sps, SvcSpsExtension};
+pub use vui::{BitstreamRestriction, Vui};

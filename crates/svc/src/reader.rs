@@ -1,0 +1,103 @@
+use crate::access_unit::AccessUnit;
+use crate::annexb::{NalUnits, nal_units};
+use crate::params::ParameterSets;
+use crate::splitter::{Place, Splitter};
+
+/// Cuts an Annex B byte stream into access units.
+///
+/// Boundaries follow H.264 §7.4.1.2.3 and §7.4.1.2.4. Pictures of a simulcast stream that stand
+/// side by side (the same `frame_num` and picture order count under another sequence parameter set)
+/// form one access unit; [`crate::Nal::stream`] tells them apart, numbered in the order of their
+/// sequence parameter sets' numbers.
+///
+/// ```
+/// use linkspan_svc::{AccessUnit, AccessUnitReader};
+/// # let stream = [
+/// #     0, 0, 1, 0x67, 0x42, 0xc0, 0x0b, 0x8c, 0x8d, 0x41, 0x46, 0x90, 0x0f, 0x08, 0x84, 0x6a,
+/// #     0, 0, 1, 0x68, 0xce, 0x3c, 0x80, 0, 0, 1, 0x65, 0xb8, 0, 4, 0, 0, 0x13, 0xe2, 0x11, 0x11,
+/// # ];
+/// let mut reader = AccessUnitReader::new(&stream).with_frame_ticks(3_000); // 30 pictures a second
+/// let mut unit = AccessUnit::default();
+/// while reader.read_into(&mut unit) {
+///     assert!(unit.is_idr());
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct AccessUnitReader<'a> {
+    nals: NalUnits<'a>,
+    splitter: Splitter,
+    /// Units read that may belong to the next access unit.
+    held: Vec<&'a [u8]>,
+    timestamp: u32,
+    frame_ticks: u32,
+}
+
+impl<'a> AccessUnitReader<'a> {
+    /// A reader at the start of `stream`; timestamps begin at 0 and step by 3000.
+    #[must_use]
+    pub fn new(stream: &'a [u8]) -> Self {
+        Self {
+            nals: nal_units(stream),
+            splitter: Splitter::default(),
+            held: Vec::new(),
+            timestamp: 0,
+            frame_ticks: 3_000,
+        }
+    }
+
+    /// Sets the step between RTP timestamps.
+    #[must_use]
+    pub const fn with_frame_ticks(mut self, ticks: u32) -> Self {
+        self.frame_ticks = ticks;
+        self
+    }
+
+    /// The parameter sets read so far.
+    #[must_use]
+    pub const fn parameter_sets(&self) -> &ParameterSets {
+        &self.splitter.sets
+    }
+
+    /// Reads the next access unit into `unit`; `false` at the end of the stream.
+    pub fn read_into(&mut self, unit: &mut AccessUnit) -> bool {
+        unit.reset(self.timestamp);
+        self.release_held(unit);
+        while let Some(nal) = self.nals.next() {
+            match self.splitter.next(nal) {
+                Place::Held => self.held.push(nal),
+                Place::Same => {
+                    self.release_held(unit);
+                    unit.push(nal);
+                }
+                Place::New => {
+                    self.held.push(nal);
+                    if !unit.is_empty() {
+                        break;
+                    }
+                    self.release_held(unit);
+                }
+            }
+        }
+        if unit.is_empty() {
+            self.release_held(unit);
+        }
+        self.splitter.number_streams(unit);
+        self.timestamp = self.timestamp.wrapping_add(self.frame_ticks);
+        !unit.is_empty()
+    }
+
+    fn release_held(&mut self, unit: &mut AccessUnit) {
+        for nal in self.held.drain(..) {
+            unit.push(nal);
+        }
+    }
+}
+
+impl Iterator for AccessUnitReader<'_> {
+    type Item = AccessUnit;
+
+    fn next(&mut self) -> Option<AccessUnit> {
+        let mut unit = AccessUnit::default();
+        self.read_into(&mut unit).then_some(unit)
+    }
+}

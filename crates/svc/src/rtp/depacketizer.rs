@@ -1,0 +1,213 @@
+use std::collections::VecDeque;
+
+use crate::access_unit::AccessUnit;
+use crate::error::DepacketizeError;
+use crate::limits::Limits;
+use crate::ms::StreamLayout;
+use crate::rtp::source::{Context, Part, Source};
+
+/// Turns RTP payloads into access units.
+///
+/// Packets may come in any order within the limits; duplicates are refused. What is lost shows in
+/// [`AccessUnit::is_damaged`] and [`AccessUnit::lost_before`]. With [`PayloadFormat::UcSvc`] any
+/// number of synchronisation sources may carry the layers of one sender: simulcast streams come out
+/// as access units of their own, told apart by [`crate::Nal::stream`].
+///
+/// Give finished access units back with [`Self::recycle`], and nothing is allocated per packet.
+///
+/// ```
+/// use linkspan_svc::{Depacketizer, DepacketizerConfig, PayloadFormat, PayloadMeta};
+/// let mut depacketizer = Depacketizer::new(DepacketizerConfig::new(PayloadFormat::Avc));
+/// let fragments = [&[0x7c, 0x85, 0xb8][..], &[0x7c, 0x45, 0x04]];
+/// for (sequence, payload) in (0..).zip(fragments) {
+///     let meta = PayloadMeta { ssrc: 1, sequence, timestamp: 90, marker: sequence == 1 };
+///     depacketizer.push(meta, payload)?;
+/// }
+/// let unit = depacketizer.poll_access_unit().unwrap();
+/// assert_eq!(unit.annex_b(), [0, 0, 0, 1, 0x65, 0xb8, 0x04]);
+/// depacketizer.recycle(unit);
+/// # Ok::<(), linkspan_svc::DepacketizeError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Depacketizer {
+    config: DepacketizerConfig,
+    sources: Vec<Source>,
+    finished: Vec<Part>,
+    ready: VecDeque<AccessUnit>,
+    pool: Vec<AccessUnit>,
+    layout: Option<StreamLayout>,
+    /// Layers that began a simulcast stream, where no layout tells.
+    bases: u64,
+    lost: u64,
+}
+
+impl Depacketizer {
+    /// A depacketizer that has seen nothing.
+    #[must_use]
+    pub const fn new(config: DepacketizerConfig) -> Self {
+        Self {
+            config,
+            sources: Vec::new(),
+            finished: Vec::new(),
+            ready: VecDeque::new(),
+            pool: Vec::new(),
+            layout: None,
+            bases: 0,
+            lost: 0,
+        }
+    }
+
+    /// Takes the payload of one RTP packet.
+    ///
+    /// # Errors
+    /// [`DepacketizeError`]: of this packet when it was in order. A malformed payload damages its
+    /// access unit; [`DepacketizeError::Stale`], [`DepacketizeError::TooManySources`] and
+    /// [`DepacketizeError::QueueFull`] change nothing.
+    pub fn push(&mut self, meta: PayloadMeta, payload: &[u8]) -> Result<(), DepacketizeError> {
+        let limits = &self.config.limits;
+        if self.ready.len() >= limits.queued_access_units {
+            return Err(DepacketizeError::QueueFull { limit: limits.queued_access_units });
+        }
+        let index = match self.sources.iter().position(|s| s.ssrc == meta.ssrc) {
+            Some(index) => index,
+            None if self.sources.len() >= limits.sources => {
+                return Err(DepacketizeError::TooManySources { limit: limits.sources });
+            }
+            None => {
+                self.sources.push(Source::new(meta.ssrc));
+                self.sources.len() - 1
+            }
+        };
+        let outcome = self.with_source(index, |source, cx| source.push(meta, payload, cx));
+        self.deliver();
+        outcome.unwrap_or(Ok(()))
+    }
+
+    /// Gives out everything that waits, complete or not: at the end of a call, or when a timer of
+    /// the caller's says that nothing more will come.
+    pub fn flush(&mut self) {
+        for index in 0..self.sources.len() {
+            self.with_source(index, Source::flush);
+        }
+        self.deliver();
+    }
+
+    /// Forgets a source, with what waits of it: after BYE.
+    pub fn remove_source(&mut self, ssrc: u32) {
+        self.sources.retain(|s| s.ssrc != ssrc);
+    }
+
+    /// The next access unit in decoding order.
+    pub fn poll_access_unit(&mut self) -> Option<AccessUnit> {
+        self.ready.pop_front()
+    }
+
+    /// Takes the memory of an access unit back.
+    pub fn recycle(&mut self, unit: AccessUnit) {
+        if self.pool.len() < 16 {
+            self.pool.push(unit);
+        }
+    }
+
+    /// The stream layout that holds: the last full one, with the presence bits of the last update.
+    #[must_use]
+    pub const fn layout(&self) -> Option<&StreamLayout> {
+        self.layout.as_ref()
+    }
+
+    /// Packets that never came, of all sources.
+    #[must_use]
+    pub const fn lost_packets(&self) -> u64 {
+        self.lost
+    }
+
+    fn with_source<T>(
+        &mut self,
+        index: usize,
+        run: impl FnOnce(&mut Source, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let mut cx = Context {
+            format: self.config.format,
+            limits: &self.config.limits,
+            pool: &mut self.pool,
+            finished: &mut self.finished,
+            layout: &mut self.layout,
+            lost: &mut self.lost,
+        };
+        self.sources.get_mut(index).map(|source| run(source, &mut cx))
+    }
+
+    fn deliver(&mut self) {
+        for index in 0..self.finished.len() {
+            let Some(part) = self.finished.get_mut(index) else { break };
+            let mut unit = core::mem::take(&mut part.unit);
+            let base = part.layer.filter(|l| l.is_avc() && l.tid == 0);
+            self.bases |= base.map_or(0, |l| 1 << (l.prid & 63));
+            if unit.is_empty() && !unit.is_damaged() {
+                self.recycle(unit);
+                continue;
+            }
+            self.number_streams(&mut unit);
+            self.ready.push_back(unit);
+        }
+        self.finished.clear();
+    }
+
+    fn number_streams(&self, unit: &mut AccessUnit) {
+        for index in 0..unit.len() {
+            let Some(layer) = unit.nal(index).and_then(|n| n.layer) else { continue };
+            let stream = self.stream_of(layer.prid);
+            if stream != 0 {
+                unit.set_layer(index, Some(layer), stream);
+            }
+        }
+    }
+
+    /// The simulcast stream of a layer: how many streams begin at or below its number.
+    fn stream_of(&self, prid: u8) -> u8 {
+        let described = self.layout.as_ref().map_or(0, StreamLayout::base_prids);
+        let bases = if described != 0 { described } else { self.bases };
+        let below = bases & (u64::MAX >> (63 - (prid & 63)));
+        below.count_ones().saturating_sub(1).to_le_bytes()[0]
+    }
+}
+
+/// How a [`Depacketizer`] reads payloads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DepacketizerConfig {
+    /// The payload format.
+    pub format: PayloadFormat,
+    /// The limits.
+    pub limits: Limits,
+}
+
+impl DepacketizerConfig {
+    /// A configuration with default limits.
+    #[must_use]
+    pub fn new(format: PayloadFormat) -> Self {
+        Self { format, limits: Limits::default() }
+    }
+}
+
+/// An RTP payload format.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum PayloadFormat {
+    /// `H264` of RFC 6184.
+    Avc,
+    /// `X-H264UC` of \[MS-H264PF\]: RFC 6190 in mode NI-TC, with Microsoft's messages.
+    UcSvc,
+}
+
+/// The RTP header fields that a [`Depacketizer`] needs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PayloadMeta {
+    /// Synchronisation source.
+    pub ssrc: u32,
+    /// Sequence number.
+    pub sequence: u16,
+    /// Timestamp, 90 kHz.
+    pub timestamp: u32,
+    /// Marker bit: the last packet of a picture.
+    pub marker: bool,
+}

@@ -1,0 +1,12 @@
+//! RTP payload formats: RFC 6184, RFC 6190 and \[MS-H264PF\].
+
+mod depacketizer;
+mod packetizer;
+mod payload;
+mod reorder;
+mod source;
+
+pub use depacketizer::{Depacketizer, DepacketizerConfig, PayloadFormat, PayloadMeta};
+pub use packetizer::{
+    PacketizationMode, Packetizer, PacketizerConfig, PacketizerFormat, Payload, Payloads,
+};

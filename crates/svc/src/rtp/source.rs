@@ -1,0 +1,352 @@
+//! One synchronisation source: its packets in order, its access unit in progress.
+
+use crate::access_unit::AccessUnit;
+use crate::bits::BitReader;
+use crate::error::DepacketizeError;
+use crate::limits::Limits;
+use crate::ms::{PacsiView, StreamLayout};
+use crate::nal::{LayerId, NalType, SvcExtension};
+use crate::rtp::payload::{Fragment, Piece, split};
+use crate::rtp::reorder::ReorderQueue;
+use crate::rtp::{PayloadFormat, PayloadMeta};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) ssrc: u32,
+    pub(crate) queue: ReorderQueue,
+    /// Next sequence number; `None` before the first packet.
+    pub(crate) expected: Option<u16>,
+    /// Where a restarted source would go on.
+    restart: Option<u16>,
+    unit: Option<AccessUnit>,
+    fragmenting: bool,
+    /// The unit's start is not proven to have arrived.
+    open_start: bool,
+    /// The PACSI of the access unit in progress.
+    pacsi_layer: Option<LayerId>,
+    /// The last layer seen, for units that tell none.
+    pub(crate) last_layer: Option<LayerId>,
+    /// Where the access unit's decoding order begins.
+    donc: Option<u16>,
+}
+
+/// What a source needs from its depacketizer.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) format: PayloadFormat,
+    pub(crate) limits: &'a Limits,
+    pub(crate) pool: &'a mut Vec<AccessUnit>,
+    /// Finished parts, in order.
+    pub(crate) finished: &'a mut Vec<Part>,
+    pub(crate) layout: &'a mut Option<StreamLayout>,
+    pub(crate) lost: &'a mut u64,
+}
+
+/// What one source had of an access unit.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) unit: AccessUnit,
+    pub(crate) layer: Option<LayerId>,
+    pub(crate) donc: Option<u16>,
+}
+
+/// How far a sequence number may be off before it is another stream's (RFC 3550 A.1).
+const MAX_DROPOUT: u16 = 3_000;
+
+impl Source {
+    pub(crate) fn new(ssrc: u32) -> Self {
+        Self {
+            ssrc,
+            queue: ReorderQueue::default(),
+            expected: None,
+            restart: None,
+            unit: None,
+            fragmenting: false,
+            open_start: false,
+            pacsi_layer: None,
+            last_layer: None,
+            donc: None,
+        }
+    }
+
+    /// Timestamp of the access unit in progress.
+    pub(crate) fn in_progress(&self) -> Option<u32> {
+        self.unit.as_ref().map(AccessUnit::timestamp)
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        meta: PayloadMeta,
+        payload: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Result<(), DepacketizeError> {
+        let expected = *self.expected.get_or_insert(meta.sequence);
+        let ahead = meta.sequence.wrapping_sub(expected);
+        let outside = ahead >= MAX_DROPOUT && ahead < 0u16.wrapping_sub(MAX_DROPOUT);
+        if outside {
+            return self.maybe_restart(meta, payload, cx);
+        }
+        self.restart = None;
+        match ahead {
+            0 => {
+                let outcome = self.accept(meta, payload, 0, cx);
+                self.expected = Some(expected.wrapping_add(1));
+                self.drain(cx);
+                outcome
+            }
+            0x8000.. => Err(DepacketizeError::Stale),
+            _ => {
+                if !self.queue.insert(meta, payload) {
+                    return Err(DepacketizeError::Stale);
+                }
+                while self.gives_up(cx.limits) {
+                    self.skip(cx);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// RFC 3550 A.1: two packets in a row from somewhere else are a new beginning.
+    fn maybe_restart(
+        &mut self,
+        meta: PayloadMeta,
+        payload: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Result<(), DepacketizeError> {
+        if self.restart != Some(meta.sequence) {
+            self.restart = Some(meta.sequence.wrapping_add(1));
+            return Err(DepacketizeError::Stale);
+        }
+        self.flush(cx);
+        self.restart = None;
+        // The packet before this one was refused.
+        let outcome = self.accept(meta, payload, 1, cx);
+        self.expected = Some(meta.sequence.wrapping_add(1));
+        outcome
+    }
+
+    /// Takes packets from the queue as long as there is no gap.
+    fn drain(&mut self, cx: &mut Context<'_>) {
+        while let Some(expected) = self.expected
+            && let Some(packet) = self.queue.take(expected)
+        {
+            // The packet was valid to keep; what is wrong in it marks its access unit.
+            let _ = self.accept(packet.meta, &packet.payload, 0, cx);
+            self.queue.recycle(packet);
+            self.expected = Some(expected.wrapping_add(1));
+        }
+    }
+
+    fn gives_up(&self, limits: &Limits) -> bool {
+        let (Some(first), Some(last), Some(expected)) =
+            (self.queue.first(), self.queue.last(), self.expected)
+        else {
+            return false;
+        };
+        let waited = last.timestamp.wrapping_sub(self.in_progress().unwrap_or(first.timestamp));
+        self.queue.len() > limits.reorder_packets
+            || usize::from(last.sequence.wrapping_sub(expected)) > limits.reorder_packets
+            || waited > limits.reorder_ticks && waited < 0x8000_0000
+    }
+
+    /// Counts the packets before the first that waits as lost, and goes on with it.
+    pub(crate) fn skip(&mut self, cx: &mut Context<'_>) {
+        let (Some(expected), Some(first)) = (self.expected, self.queue.first()) else { return };
+        let sequence = first.sequence;
+        let gap = sequence.wrapping_sub(expected);
+        *cx.lost += u64::from(gap);
+        if let Some(packet) = self.queue.take(sequence) {
+            let _ = self.accept(packet.meta, &packet.payload, gap, cx);
+            self.queue.recycle(packet);
+        }
+        self.expected = Some(sequence.wrapping_add(1));
+        self.drain(cx);
+    }
+
+    /// Gives out everything there is.
+    pub(crate) fn flush(&mut self, cx: &mut Context<'_>) {
+        while self.queue.first().is_some() {
+            self.skip(cx);
+        }
+        self.finish(cx);
+    }
+
+    /// Takes the next packet; `gap` were lost before it.
+    fn accept(
+        &mut self,
+        meta: PayloadMeta,
+        payload: &[u8],
+        gap: u16,
+        cx: &mut Context<'_>,
+    ) -> Result<(), DepacketizeError> {
+        if gap > 0 {
+            self.break_fragment();
+            if let Some(unit) = &mut self.unit {
+                // The gap takes this unit's tail, or stands in its middle.
+                unit.set_damaged(true);
+            }
+        }
+        if self.in_progress().is_some_and(|t| t != meta.timestamp) {
+            self.finish(cx);
+        }
+        let (started, mut unit) = match self.unit.take() {
+            Some(unit) => (false, unit),
+            None => {
+                let mut unit = cx.pool.pop().unwrap_or_default();
+                unit.reset(meta.timestamp);
+                unit.set_ssrc(meta.ssrc);
+                unit.set_lost_before(gap);
+                self.pacsi_layer = None;
+                self.donc = None;
+                (true, unit)
+            }
+        };
+        self.open_start = started && gap > 0;
+        let mut outcome = split(payload, cx.format, &mut |piece| match piece {
+            Piece::Whole(nal) => {
+                self.break_fragment_of(&mut unit);
+                self.whole(&mut unit, nal, cx)
+            }
+            Piece::Fragment(fragment) => self.fragment(&mut unit, fragment, cx.limits, cx.format),
+        });
+        if outcome.is_err() {
+            self.break_fragment_of(&mut unit);
+            unit.set_damaged(true);
+        }
+        if unit.annex_b().len() > cx.limits.access_unit_octets {
+            unit.reset(meta.timestamp);
+            unit.set_ssrc(meta.ssrc);
+            unit.set_damaged(true);
+            outcome = Err(DepacketizeError::TooLarge { limit: cx.limits.access_unit_octets });
+        }
+        self.unit = Some(unit);
+        if meta.marker {
+            self.finish(cx);
+        }
+        outcome
+    }
+
+    fn whole(
+        &mut self,
+        unit: &mut AccessUnit,
+        nal: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Result<(), DepacketizeError> {
+        let kind = NalType::new(nal.first().copied().unwrap_or(0));
+        if kind == NalType::Pacsi {
+            self.open_start = false;
+            return self.pacsi(unit, nal, cx);
+        }
+        if unit.len() >= cx.limits.access_unit_nals {
+            return Err(DepacketizeError::TooLarge { limit: cx.limits.access_unit_nals });
+        }
+        self.check_start(unit, kind, nal.get(1..).unwrap_or_default());
+        let layer = self.layer(unit, nal, cx.format);
+        unit.push_in(nal, layer, 0);
+        Ok(())
+    }
+
+    fn fragment(
+        &mut self,
+        unit: &mut AccessUnit,
+        fragment: Fragment<'_>,
+        limits: &Limits,
+        format: PayloadFormat,
+    ) -> Result<(), DepacketizeError> {
+        if fragment.start {
+            self.break_fragment_of(unit);
+            if unit.len() >= limits.access_unit_nals {
+                return Err(DepacketizeError::TooLarge { limit: limits.access_unit_nals });
+            }
+            self.check_start(unit, NalType::new(fragment.header), fragment.bytes);
+            let mut head = [fragment.header, 0, 0, 0];
+            for (to, from) in head.iter_mut().skip(1).zip(fragment.bytes) {
+                *to = *from;
+            }
+            let layer = self.layer(unit, &head, format);
+            unit.begin(layer, 0);
+            unit.extend(&[fragment.header]);
+            self.fragmenting = true;
+        } else if !self.fragmenting {
+            // The start was lost: RFC 6184 §5.8, the rest is discarded.
+            unit.set_damaged(true);
+            return Ok(());
+        }
+        unit.extend(fragment.bytes);
+        self.fragmenting = !fragment.end;
+        Ok(())
+    }
+
+    /// A slice with a later macroblock behind a gap proves that the beginning was lost.
+    fn check_start(&mut self, unit: &mut AccessUnit, kind: NalType, body: &[u8]) {
+        if self.open_start {
+            self.open_start = false;
+            let body = if kind == NalType::SliceExtension { body.get(3..) } else { Some(body) };
+            let first_mb = BitReader::new(body.unwrap_or_default()).ue();
+            if kind.is_vcl() && first_mb != Ok(0) {
+                unit.set_damaged(true);
+            }
+        }
+    }
+
+    fn layer(&mut self, unit: &AccessUnit, nal: &[u8], format: PayloadFormat) -> Option<LayerId> {
+        let own = unit.layer_of(nal);
+        if format == PayloadFormat::Avc {
+            return own;
+        }
+        let layer = own.or(self.pacsi_layer).or(self.last_layer);
+        self.last_layer = layer;
+        layer
+    }
+
+    fn pacsi(
+        &mut self,
+        unit: &mut AccessUnit,
+        nal: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Result<(), DepacketizeError> {
+        let Ok(pacsi) = PacsiView::parse(nal) else {
+            return Err(DepacketizeError::Truncated { at: 0 });
+        };
+        let layer = SvcExtension::layer(pacsi.layer);
+        self.pacsi_layer = Some(layer);
+        self.last_layer = Some(layer);
+        self.donc = self.donc.or(pacsi.donc);
+        if let Some(info) = pacsi.bitstream_info() {
+            unit.set_ref_frame_count(Some(info.ref_frame_count));
+        }
+        if let Some(new) = pacsi.stream_layout() {
+            match &mut *cx.layout {
+                // An update says who is present; the descriptions stay.
+                Some(known) if !new.is_full() => known.present = new.present,
+                known => *known = Some(new),
+            }
+        }
+        Ok(())
+    }
+
+    fn break_fragment(&mut self) {
+        if let Some(mut unit) = self.unit.take() {
+            self.break_fragment_of(&mut unit);
+            self.unit = Some(unit);
+        }
+    }
+
+    /// Takes an unfinished NAL unit back (RFC 6184 §5.8 lets a receiver pass it on; no decoder
+    /// gains by it).
+    fn break_fragment_of(&mut self, unit: &mut AccessUnit) {
+        if self.fragmenting {
+            self.fragmenting = false;
+            unit.pop();
+            unit.set_damaged(true);
+        }
+    }
+
+    fn finish(&mut self, cx: &mut Context<'_>) {
+        self.break_fragment();
+        let Some(unit) = self.unit.take() else { return };
+        let layer = self.pacsi_layer.or_else(|| unit.iter().find_map(|n| n.layer));
+        cx.finished.push(Part { unit, layer, donc: self.donc.take() });
+    }
+}

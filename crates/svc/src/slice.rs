@@ -1,0 +1,193 @@
+use crate::bits::BitReader;
+use crate::error::ParseError;
+use crate::nal::{NalHeader, NalType, SvcExtension};
+use crate::params::{ParameterSets, Pps, Sps};
+
+/// The front of a slice header (H.264 §7.3.3, §G.7.3.3.4): what tells which picture a slice
+/// belongs to.
+///
+/// ```
+/// use linkspan_svc::{ParameterSets, SliceHeader, nal_units};
+/// # let stream = [
+/// #     0, 0, 1, 0x67, 0x42, 0xc0, 0x0b, 0x8c, 0x8d, 0x41, 0x46, 0x90, 0x0f, 0x08, 0x84, 0x6a,
+/// #     0, 0, 1, 0x68, 0xce, 0x3c, 0x80, 0, 0, 1, 0x65, 0xb8, 0, 4, 0, 0, 0x13, 0xe2, 0x11, 0x11,
+/// # ];
+/// let mut sets = ParameterSets::new();
+/// for nal in nal_units(&stream) {
+///     if !sets.update(nal)? {
+///         let slice = SliceHeader::parse(nal, &sets)?;
+///         assert!(slice.idr && slice.is_first_of_picture());
+///     }
+/// }
+/// # Ok::<(), linkspan_svc::ParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SliceHeader {
+    /// `first_mb_in_slice`.
+    pub first_mb: u32,
+    /// The kind of macroblocks.
+    pub slice_type: SliceType,
+    /// `pic_parameter_set_id`.
+    pub pps_id: u8,
+    /// `seq_parameter_set_id` of that picture parameter set.
+    pub sps_id: u8,
+    /// `frame_num`.
+    pub frame_num: u32,
+    /// `nal_ref_idc`.
+    pub ref_idc: u8,
+    /// Whether the slice is of an IDR picture; for type 20, of an IDR picture of its layer.
+    pub idr: bool,
+    /// `idr_pic_id`, with [`Self::idr`].
+    pub idr_pic_id: u16,
+    /// `field_pic_flag`.
+    pub field_pic: bool,
+    /// `bottom_field_flag`.
+    pub bottom_field: bool,
+    /// `pic_order_cnt_lsb`, with picture order count type 0.
+    pub poc_lsb: u32,
+    /// `delta_pic_order_cnt_bottom`.
+    pub delta_poc_bottom: i32,
+    /// `delta_pic_order_cnt[0]` and `[1]`, with picture order count type 1.
+    pub delta_poc: [i32; 2],
+    /// `redundant_pic_cnt`.
+    pub redundant_pic_cnt: u8,
+    /// The scalable extension; `Some` for type 20 only.
+    pub svc: Option<SvcExtension>,
+}
+
+/// `slice_type` (H.264 Table 7-6), without the promise that all slices of the picture agree.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SliceType {
+    /// P, or EP in a scalable extension.
+    P,
+    /// B, or EB.
+    B,
+    /// I, or EI.
+    I,
+    /// SP.
+    Sp,
+    /// SI.
+    Si,
+}
+
+impl SliceHeader {
+    /// Reads the header of a NAL unit of type 1, 2, 5 or 20 with the sets that it names.
+    ///
+    /// # Errors
+    /// [`ParseError`]; [`ParseError::UnknownParameterSet`] when a set is missing.
+    pub fn parse(nal: &[u8], sets: &ParameterSets) -> Result<Self, ParseError> {
+        Self::read(nal, sets).map(|(header, ..)| header)
+    }
+
+    /// The header, the reader behind it, and the sets it uses.
+    pub(crate) fn read<'a, 's>(
+        nal: &'a [u8],
+        sets: &'s ParameterSets,
+    ) -> Result<(Self, BitReader<'a>, &'s Pps, &'s Sps), ParseError> {
+        let (svc, body) = Self::split(nal)?;
+        let reader = BitReader::new(body);
+        let (header, reader, pps, sps) = Self::read_from(nal, svc, reader, sets)?;
+        Ok((header, reader, pps, sps))
+    }
+
+    /// The scalable extension of a slice and the octets behind its headers.
+    pub(crate) fn split(nal: &[u8]) -> Result<(Option<SvcExtension>, &[u8]), ParseError> {
+        let Some((&first, body)) = nal.split_first() else {
+            return Err(ParseError::Truncated { at: 0 });
+        };
+        match NalType::new(first) {
+            NalType::Slice | NalType::IdrSlice | NalType::Partition(2) => Ok((None, body)),
+            NalType::SliceExtension => {
+                let svc = SvcExtension::parse(nal).map_err(|_| ParseError::WrongType)?;
+                Ok((Some(svc), body.get(3..).unwrap_or_default()))
+            }
+            _ => Err(ParseError::WrongType),
+        }
+    }
+
+    pub(crate) fn read_from<'a, 's>(
+        nal: &[u8],
+        svc: Option<SvcExtension>,
+        mut reader: BitReader<'a>,
+        sets: &'s ParameterSets,
+    ) -> Result<(Self, BitReader<'a>, &'s Pps, &'s Sps), ParseError> {
+        let octet = NalHeader::from_octet(nal.first().copied().unwrap_or(0));
+        let r = &mut reader;
+        let first_mb = r.ue_max("first_mb_in_slice", 139_263)?;
+        let slice_type = match r.ue_max("slice_type", 9)? % 5 {
+            0 => SliceType::P,
+            1 => SliceType::B,
+            2 => SliceType::I,
+            3 => SliceType::Sp,
+            _ => SliceType::Si,
+        };
+        let pps_id = r.ue_u8("pic_parameter_set_id", 255)?;
+        let (pps, sps) = sets.activate(pps_id, svc.is_some())?;
+        let mut h = Self {
+            first_mb,
+            slice_type,
+            pps_id,
+            sps_id: sps.id,
+            frame_num: 0,
+            ref_idc: octet.ref_idc,
+            idr: svc.map_or(octet.kind == NalType::IdrSlice, |s| s.idr),
+            idr_pic_id: 0,
+            field_pic: false,
+            bottom_field: false,
+            poc_lsb: 0,
+            delta_poc_bottom: 0,
+            delta_poc: [0; 2],
+            redundant_pic_cnt: 0,
+            svc,
+        };
+        if sps.separate_colour_plane {
+            r.u(2)?;
+        }
+        h.frame_num = r.u(u32::from(sps.log2_max_frame_num))?;
+        if !sps.frame_mbs_only {
+            h.field_pic = r.flag()?;
+            h.bottom_field = h.field_pic && r.flag()?;
+        }
+        if h.idr {
+            h.idr_pic_id = u16::try_from(r.ue_max("idr_pic_id", 65_535)?).unwrap_or(0);
+        }
+        if sps.poc_type == 0 {
+            h.poc_lsb = r.u(u32::from(sps.log2_max_poc_lsb))?;
+            if pps.bottom_field_pic_order && !h.field_pic {
+                h.delta_poc_bottom = r.se()?;
+            }
+        }
+        if sps.poc_type == 1 && !sps.delta_pic_order_always_zero {
+            h.delta_poc[0] = r.se()?;
+            if pps.bottom_field_pic_order && !h.field_pic {
+                h.delta_poc[1] = r.se()?;
+            }
+        }
+        if pps.redundant_pic_cnt {
+            h.redundant_pic_cnt = r.ue_u8("redundant_pic_cnt", 127)?;
+        }
+        Ok((h, reader, pps, sps))
+    }
+
+    /// Whether the slice begins its picture, in streams without arbitrary slice order.
+    #[must_use]
+    pub const fn is_first_of_picture(&self) -> bool {
+        self.first_mb == 0 && self.redundant_pic_cnt == 0
+    }
+
+    /// Whether `self` belongs to another primary coded picture than `previous`, of the same layer
+    /// (H.264 §7.4.1.2.4).
+    #[must_use]
+    pub fn starts_new_picture(&self, previous: &Self) -> bool {
+        self.frame_num != previous.frame_num
+            || self.pps_id != previous.pps_id && self.sps_id != previous.sps_id
+            || self.field_pic != previous.field_pic
+            || self.bottom_field != previous.bottom_field
+            || (self.ref_idc == 0) != (previous.ref_idc == 0)
+            || self.poc_lsb != previous.poc_lsb
+            || self.delta_poc_bottom != previous.delta_poc_bottom
+            || self.delta_poc != previous.delta_poc
+            || self.idr != previous.idr
+            || self.idr && self.idr_pic_id != previous.idr_pic_id
+    }
+}
