@@ -7,6 +7,10 @@ mod config;
 mod error;
 mod event;
 mod limits;
+mod pair;
+mod priority;
+mod random;
+mod stream;
 
 pub use agent::{Agent, StreamId};
 pub use candidate::{Candidate, CandidateKind, CandidateTransport, Credentials, SelectedPair};

@@ -1,0 +1,180 @@
+//! Nomination, selection and failure (RFC 8445 §8).
+
+use super::Agent;
+use crate::pair::PairState;
+use crate::stream::{Selected, Stream};
+use crate::{Dialect, IceEvent, Role, StreamId};
+use std::time::Instant;
+
+impl Agent {
+    /// Selects the best nominated pair of a component and stops what it makes needless.
+    pub(super) fn select(&mut self, stream: usize, component: u16, now: Instant) {
+        let Some(this) = self.streams.get(stream) else { return };
+        let nominated = this.pairs.iter().enumerate().filter(|(_, pair)| {
+            pair.component == component && pair.is_nominated && pair.state == PairState::Succeeded
+        });
+        // Of pairs with the same priority the one nominated last; they are rare.
+        let Some((index, best)) = nominated.max_by_key(|(_, pair)| pair.priority) else { return };
+        let (priority, Some(pair)) = (best.priority, this.selected_pair(best)) else { return };
+        let current = this.component(component).and_then(|component| component.selected.as_ref());
+        let had_one = current.is_some();
+        if current.is_some_and(|current| current.index == Some(index) && current.pair == pair) {
+            return;
+        }
+        let selected = Selected {
+            pair: pair.clone(),
+            index: Some(index),
+            priority,
+            keep_at: self.first_keepalive(now),
+            expires_at: self.consent_of().map(|consent| now + consent.expiry),
+        };
+        let Some(this) = self.streams.get_mut(stream) else { return };
+        if let Some(component) = this.component_mut(component) {
+            component.selected = Some(selected);
+        }
+        self.stop_checks(stream, component, priority);
+        let stream = StreamId(stream);
+        self.events.push_back(if had_one {
+            IceEvent::PairChanged { stream, component, pair }
+        } else {
+            IceEvent::ComponentConnected { stream, component, pair }
+        });
+        self.report_connected(stream.0);
+    }
+
+    /// Nominates what is ready, and fails what is hopeless.
+    pub(super) fn conclude(&mut self, now: Instant) {
+        for stream in 0..self.streams.len() {
+            if self.streams.get(stream).is_none_or(|this| !this.is_checking()) {
+                continue;
+            }
+            if let Some(this) = self.streams.get_mut(stream)
+                && this.decide_at.is_some_and(|at| at <= now)
+            {
+                this.decide_at = None;
+                this.is_decision_due = true;
+            }
+            if self.role == Role::Controlling && !self.is_aggressive() && !self.config.lite {
+                self.nominate(stream, now);
+            }
+            self.give_up(stream, now);
+        }
+    }
+
+    /// RFC 8445 §8.1.1: which pairs to nominate is the controlling agent's to choose. Ours: the best
+    /// one as soon as no better one can come, or what is there when the delay is over.
+    fn nominate(&mut self, stream: usize, now: Instant) {
+        let Some(this) = self.streams.get(stream) else { return };
+        let count = u16::try_from(this.components.len()).unwrap_or(u16::MAX);
+        let choices: Vec<(u16, Option<usize>)> = (1..=count)
+            .filter(|component| this.is_open(*component) && !is_nominating(this, *component))
+            .map(|component| (component, choice(this, component)))
+            .collect();
+        // [MS-ICE2]: RTP and RTCP are nominated together, on pairs of the same foundations.
+        if self.config.dialect == Dialect::MsIce2
+            && !this.is_decision_due
+            && !are_alike(this, &choices)
+        {
+            return;
+        }
+        for (_, pair) in choices {
+            let Some(pair) = pair else { continue };
+            if let Some(pair) = self.streams.get_mut(stream).and_then(|s| s.pairs.get_mut(pair)) {
+                pair.is_nominating = true;
+            }
+            // On a path that has just answered, and once: it need not wait for its turn, but the
+            // next check waits for it.
+            self.send_check(stream, pair, true, now);
+            self.next_check = self.next_check.max(now) + self.config.ta;
+        }
+    }
+
+    /// RFC 8445 §8.1.2: no further checks for the component; what is better may still end.
+    fn stop_checks(&mut self, stream: usize, component: u16, priority: u64) {
+        let mut stopped = Vec::new();
+        let Some(this) = self.streams.get_mut(stream) else { return };
+        for (index, pair) in this.pairs.iter_mut().enumerate() {
+            if pair.component != component {
+                continue;
+            }
+            let is_nominated_by_peer = pair.is_nominating && pair.is_triggered;
+            match pair.state {
+                PairState::Frozen | PairState::Waiting if !is_nominated_by_peer => {
+                    pair.state = PairState::Failed;
+                    pair.is_triggered = false;
+                    stopped.push(index);
+                }
+                PairState::InProgress if pair.priority < priority => stopped.push(index),
+                _ => {}
+            }
+        }
+        this.triggered.retain(|index| !stopped.contains(index));
+        for index in stopped {
+            self.cancel(stream, index);
+        }
+    }
+
+    fn report_connected(&mut self, stream: usize) {
+        let Some(this) = self.streams.get_mut(stream) else { return };
+        let count = u16::try_from(this.components.len()).unwrap_or(u16::MAX);
+        if this.is_connected || (1..=count).any(|component| this.is_open(component)) {
+            return;
+        }
+        this.is_connected = true;
+        this.give_up_at = None;
+        this.decide_at = None;
+        this.previous = None;
+        self.events.push_back(IceEvent::StreamConnected { stream: StreamId(stream) });
+        if !self.is_completed && self.streams.iter().all(|stream| stream.is_connected) {
+            self.is_completed = true;
+            self.events.push_back(IceEvent::Completed);
+        }
+    }
+
+    /// RFC 8863: not before the patience is over, because a check of the peer may still come. In
+    /// [MS-ICE2] the phase ends then whatever is under way.
+    fn give_up(&mut self, stream: usize, now: Instant) {
+        let is_ms = self.config.dialect == Dialect::MsIce2;
+        let Some(this) = self.streams.get_mut(stream).filter(|this| !this.is_connected) else {
+            return;
+        };
+        if this.give_up_at.is_some_and(|at| at <= now) {
+            this.give_up_at = None;
+            this.is_impatient = true;
+        }
+        let is_pending = this.pairs.iter().any(|pair| {
+            let is_deciding = pair.is_nominating && pair.state == PairState::Succeeded;
+            this.is_open(pair.component) && (pair.is_pending() || is_deciding)
+        });
+        if !this.is_impatient || (is_pending && !is_ms) || (!this.remotes_complete && !is_ms) {
+            return;
+        }
+        this.end();
+        self.transactions.retain(|transaction| !transaction.is_check_of(stream));
+        self.events.push_back(IceEvent::Failed { stream: StreamId(stream) });
+    }
+}
+
+fn is_nominating(stream: &Stream, component: u16) -> bool {
+    stream.pairs.iter().any(|pair| {
+        pair.component == component && pair.is_nominating && pair.state != PairState::Failed
+    })
+}
+
+/// The pair of a component to nominate now.
+fn choice(stream: &Stream, component: u16) -> Option<usize> {
+    let pairs = || stream.pairs.iter().enumerate().filter(|(_, p)| p.component == component);
+    let succeeded = pairs().filter(|(_, pair)| pair.state == PairState::Succeeded);
+    let (index, best) = succeeded.max_by_key(|(_, pair)| pair.priority)?;
+    let is_best = pairs().all(|(_, pair)| !pair.is_pending() || pair.priority <= best.priority);
+    (is_best || stream.is_decision_due).then_some(index)
+}
+
+/// True when every open component has its choice and all have the same foundations.
+fn are_alike(stream: &Stream, choices: &[(u16, Option<usize>)]) -> bool {
+    let mut names = choices.iter().map(|(_, pair)| {
+        pair.and_then(|index| stream.pairs.get(index)).and_then(|pair| stream.foundations(pair))
+    });
+    let Some(first) = names.next() else { return true };
+    first.is_some() && names.all(|other| other == first)
+}
