@@ -42,8 +42,9 @@ impl<'a> Description<'a> {
 
     /// Parses.
     ///
-    /// A description without `s=`, `t=` or `c=` lines is accepted, because deployed senders leave
-    /// them out; one without `v=` or `o=` is not. Blank lines are skipped.
+    /// A description without `s=` or `t=` line is accepted, because deployed senders leave them
+    /// out; one without `v=` or `o=`, or with a section in use and no `c=` for it, is not. Blank
+    /// lines are skipped.
     ///
     /// # Errors
     ///
@@ -65,6 +66,8 @@ impl<'a> Description<'a> {
     fn parse_text(text: &'a str, limits: &Limits, whole: bool) -> Result<Self, ParseError> {
         let mut this = Self { text, session_end: text.len(), media: 0 };
         let (mut version, mut origin, mut lines) = (false, false, 0_usize);
+        // RFC 8866 §5.7: every section has a connection, its own or the session's.
+        let (mut session_connection, mut section_lacks_it) = (false, false);
         for line in Scan::new(text, 0) {
             let line = line.map_err(|at| ParseError::Line { at })?;
             lines += 1;
@@ -82,12 +85,20 @@ impl<'a> Description<'a> {
                         this.session_end = line.at;
                     }
                     this.media += 1;
-                    MediaLine::parse(line.value, line.at + 2)?;
+                    if whole && section_lacks_it {
+                        return Err(ParseError::Missing { line: 'c' });
+                    }
+                    let media = MediaLine::parse(line.value, line.at + 2)?;
+                    section_lacks_it = media.port != 0 && !session_connection;
                 }
                 _ => {
                     check_line(&line, this.media > 0)?;
                     version |= line.letter == b'v';
                     origin |= line.letter == b'o';
+                    if line.letter == b'c' {
+                        session_connection |= this.media == 0;
+                        section_lacks_it = false;
+                    }
                 }
             }
             if lines == 1 && whole && !version {
@@ -99,6 +110,9 @@ impl<'a> Description<'a> {
         }
         if whole && !origin {
             return Err(ParseError::Missing { line: 'o' });
+        }
+        if whole && section_lacks_it {
+            return Err(ParseError::Missing { line: 'c' });
         }
         Ok(this)
     }

@@ -60,6 +60,9 @@ pub struct Profile {
     pub session_id: u64,
     /// What may be received of video, in kbit/s: `b=TIAS`, or `a=x-mediabw` toward Lync.
     pub video_kbps: Option<u32>,
+    /// Whether an answer takes one video codec, the preferred one, so that the peer does not
+    /// change it at will; audio is answered with all that fit.
+    pub one_video_codec: bool,
     /// `a=ptime` in milliseconds.
     pub ptime_ms: Option<u16>,
     /// `a=maxptime` in milliseconds.
@@ -89,6 +92,7 @@ impl Profile {
             username: "-".into(),
             session_id: 0,
             video_kbps: Some(4_000),
+            one_video_codec: true,
             ptime_ms: Some(20),
             maxptime_ms: Some(60),
         }
@@ -110,6 +114,7 @@ impl Profile {
             username: "-".into(),
             session_id: 0,
             video_kbps: Some(4_000),
+            one_video_codec: true,
             ptime_ms: Some(20),
             maxptime_ms: None,
         }
@@ -122,6 +127,18 @@ impl Profile {
             MediaKind::Audio => &self.audio,
             MediaKind::Video => &self.video,
             _ => &[],
+        }
+    }
+
+    /// The codecs of a line: its own, or those of its kind.
+    pub(crate) fn line_codecs<'a>(
+        &'a self,
+        kind: &MediaKind,
+        local: Option<&'a LocalMedia>,
+    ) -> &'a [Codec] {
+        match local {
+            Some(local) if !local.codecs.is_empty() => &local.codecs,
+            _ => self.codecs(kind),
         }
     }
 }
@@ -168,6 +185,9 @@ pub struct LocalMedia {
     /// The selected pair's remote candidates, component and address (`a=remote-candidates`),
     /// for the offer that follows ICE.
     pub remote_candidates: Vec<(u16, core::net::SocketAddr)>,
+    /// Codecs of this line alone, in place of the profile's; empty: the profile's. Not read by
+    /// translations.
+    pub codecs: Vec<Codec>,
     /// What kind of media an own offer makes of it. `None`: the profile's order, audio before
     /// video. Not read by answers.
     pub kind: Option<MediaKind>,
@@ -186,6 +206,7 @@ impl Default for LocalMedia {
             label: None,
             direction: Direction::SendRecv,
             remote_candidates: Vec::new(),
+            codecs: Vec::new(),
             kind: None,
         }
     }

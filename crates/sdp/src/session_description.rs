@@ -14,7 +14,7 @@ use crate::{Description, Limits, MediaKind, MediaLine, MediaView, ParseError, Pr
 /// ```
 /// use linkspan_sdp::SessionDescription;
 ///
-/// let text = b"v=0\no=- 1 1 IN IP4 192.0.2.1\ns=-\nt=0 0\nx=kept\nm=audio 4000 RTP/AVP  0 \n";
+/// let text = b"v=0\no=- 1 1 IN IP4 192.0.2.1\ns=-\nc=IN IP4 192.0.2.1\nx=kept\nt=0 0\nm=audio 4000 RTP/AVP  0 \n";
 /// let mut description = SessionDescription::parse(text)?;
 /// assert_eq!(description.to_bytes(), text);
 ///

@@ -96,7 +96,11 @@ pub(crate) fn accept<'l>(
     let mut remote = remote::remote_media(profile, view, rtcp_mux);
     remote.crypto = remote_crypto;
     let feedback = remote::feedback(profile, view);
-    let direction = view.effective_direction().reversed().and(local.direction).and(direction);
+    let wanted = local.direction.and(direction);
+    // RFC 3264 §8.4: a peer that holds with 0.0.0.0 is not answered in a=recvonly, which it may
+    // not know; nothing is sent to it all the same.
+    let written_direction = view.direction().reversed().and(wanted);
+    let direction = view.effective_direction().reversed().and(wanted);
     let label = answer_label(profile, view, local);
     let section = Section {
         kind: view.kind(),
@@ -105,7 +109,7 @@ pub(crate) fn accept<'l>(
         local,
         cryptoscale: None,
         crypto: local_crypto.iter().cloned().collect(),
-        direction,
+        direction: written_direction,
         rtcp_mux,
         // RFC 8839 §4.2.4: an answer does ICE when the offer does.
         with_ice: remote.ice.is_some(),

@@ -33,19 +33,24 @@ pub(crate) fn codecs_of(view: &MediaView<'_>) -> Vec<(u8, Codec)> {
 /// there to be accompanied (RFC 4733 §2.1).
 pub(crate) fn choose(ours: &[Codec], view: &MediaView<'_>, one_only: bool) -> Vec<Chosen> {
     let mut chosen = Vec::new();
-    for (payload_type, remote) in codecs_of(view) {
+    let offered = codecs_of(view);
+    let events_only = offered.iter().all(|(_, codec)| codec.is_auxiliary());
+    for (payload_type, remote) in offered {
         if let Some(fmtp) = ours.iter().find_map(|our| match_codec(our, &remote)) {
             chosen.push(Chosen {
                 payload_type,
-                codec: Codec { fmtp, payload_type: Some(payload_type), ..remote.clone() },
-                remote_fmtp: remote.fmtp,
+                remote_fmtp: remote.fmtp.clone(),
+                codec: Codec { fmtp, payload_type: Some(payload_type), ..remote },
             });
         }
     }
     if one_only {
         keep_preferred(ours, &mut chosen);
     }
-    drop_orphans(&mut chosen, |c| &c.codec);
+    // A section of events alone (RFC 4317 §2.4) accompanies another one.
+    if !events_only {
+        drop_orphans(&mut chosen, |c| &c.codec);
+    }
     chosen
 }
 

@@ -1,5 +1,7 @@
 //! What one side has written so far in a session.
 
+use core::net::IpAddr;
+
 use super::write::{self, Written};
 use crate::{Dialect, MediaKind, Profile, Proto, SessionDescription};
 
@@ -35,11 +37,12 @@ impl History {
         &mut self,
         profile: &Profile,
         sections: &[Written<'_>],
+        address: IpAddr,
     ) -> SessionDescription {
         if self.version.is_none() {
             self.session_id = session_id(profile, sections);
         }
-        let fresh = write::description(profile, self.session_id, 0, sections).to_bytes();
+        let fresh = write::description(profile, self.session_id, 0, sections, address).to_bytes();
         let version = match self.version {
             None => match profile.dialect {
                 Dialect::Lync => 0,
@@ -50,7 +53,7 @@ impl History {
         };
         self.version = Some(version);
         self.last = fresh;
-        write::description(profile, self.session_id, version, sections)
+        write::description(profile, self.session_id, version, sections, address)
     }
 
     /// The version of the last description.

@@ -69,19 +69,19 @@ impl Session {
 
     /// Makes an offer, the first or a later one.
     ///
-    /// One entry of `local` per section: a port of 0, or a missing entry for a section that is
+    /// One entry of `locals` per section: a port of 0, or a missing entry for a section that is
     /// there already, takes the section out of use; an entry beyond the last section adds one. A
     /// section out of use comes back, with another [`kind`](LocalMedia::kind) if need be, when its
     /// entry has a port again.
     ///
     /// A second offer while one is pending withdraws the first.
-    pub fn offer(&mut self, local: &[LocalMedia]) -> (SessionDescription, LocalOffer) {
+    pub fn offer(&mut self, locals: &[LocalMedia]) -> (SessionDescription, LocalOffer) {
         self.settle();
-        let count = self.history.sections.len().max(local.len());
+        let count = self.history.sections.len().max(locals.len());
         let (mut written, mut offered) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for index in 0..count {
             let before = self.history.sections.get(index);
-            let local = local.get(index).filter(|l| l.rtp_port != 0);
+            let local = locals.get(index).filter(|l| l.rtp_port != 0);
             let kind = match (before, local) {
                 (Some(b), _) if b.used => b.kind.clone(),
                 (b, local) => local
@@ -89,7 +89,7 @@ impl Session {
                     .or_else(|| b.map(|b| b.kind.clone()))
                     .unwrap_or_else(|| self.default_kind(index)),
             };
-            let codecs = self.profile.codecs(&kind);
+            let codecs = self.profile.line_codecs(&kind, local);
             let (section, state) = match local {
                 Some(local) if !codecs.is_empty() => offer::offer(Offering {
                     profile: &self.profile,
@@ -105,7 +105,7 @@ impl Session {
             written.push(section);
             offered.push(state);
         }
-        let description = self.history.write(&self.profile, &written);
+        let description = self.history.write(&self.profile, &written, address_of(locals));
         // RFC 3264 §8.3.2: what was offered stays bound, whatever becomes of the offer.
         self.history.set_sections(keep_use(&self.history.sections, &offered));
         let outcome = Arc::new(OnceLock::new());
@@ -115,7 +115,7 @@ impl Session {
 
     /// Answers an offer of the peer, the first or a later one.
     ///
-    /// One entry of `local` per section of the offer; a section without an entry, or whose entry
+    /// One entry of `locals` per section of the offer; a section without an entry, or whose entry
     /// has port 0, is refused, as are those that cannot be answered.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ impl Session {
     pub fn answer(
         &mut self,
         offer: &SessionDescription,
-        local: &[LocalMedia],
+        locals: &[LocalMedia],
     ) -> Result<(SessionDescription, Agreed), Refusal> {
         self.settle();
         if self.is_offering() {
@@ -144,7 +144,7 @@ impl Session {
             let before = self.history.sections.get(index);
             check_later_section(before, &view).map_err(|r| Refusal::new(r, Some(index)))?;
             wanted |= view.port() != 0;
-            let local = local.get(index).filter(|l| l.rtp_port != 0 && view.port() != 0);
+            let local = locals.get(index).filter(|l| l.rtp_port != 0 && view.port() != 0);
             let (section, outcome, state) = match local {
                 Some(local) => self
                     .answer_section(&view, local)
@@ -158,7 +158,7 @@ impl Session {
         if wanted && agreed.iter().all(|m| !m.accepted) {
             return Err(Refusal::new(RefusalReason::NoCommonCodec, None));
         }
-        let description = self.history.write(&self.profile, &written);
+        let description = self.history.write(&self.profile, &written, address_of(locals));
         self.history.set_sections(states);
         Ok((description, Agreed { media: agreed }))
     }
@@ -202,8 +202,8 @@ impl Session {
         if !answer::is_negotiable(&kind) || !answer::is_transport_usable(&self.profile, view) {
             return Ok(answer::refuse(view));
         }
-        let one_only = kind == MediaKind::Video;
-        let chosen = codecs::choose(self.profile.codecs(&kind), view, one_only);
+        let one_only = kind == MediaKind::Video && self.profile.one_video_codec;
+        let chosen = codecs::choose(self.profile.line_codecs(&kind, Some(local)), view, one_only);
         if chosen.is_empty() {
             return Ok(answer::refuse(view));
         }
@@ -241,6 +241,11 @@ impl LocalOffer {
         let _ = self.outcome.set(states);
         Ok(Agreed { media })
     }
+}
+
+/// An address for a description without a section in use.
+pub(crate) fn address_of(locals: &[LocalMedia]) -> core::net::IpAddr {
+    locals.first().map_or(crate::media_view::UNSPECIFIED, |local| local.address)
 }
 
 /// What a peer's section takes at most, in kbit/s.

@@ -230,7 +230,9 @@ fn answered_codecs(offered: &OfferedUse, view: &MediaView<'_>) -> Vec<AgreedCode
             });
         }
     }
-    drop_orphans(&mut found, |f| &f.codec);
+    if !offered.codecs.iter().all(|(_, codec)| codec.is_auxiliary()) {
+        drop_orphans(&mut found, |f| &f.codec);
+    }
     found
 }
 

@@ -38,12 +38,13 @@ pub(crate) enum Written<'a> {
     Unused { kind: MediaKind, proto: Proto, formats: Vec<String> },
 }
 
-/// Writes a whole description, without `o=` version: that is the history's.
+/// Writes a whole description. `fallback` is the address of one without a section in use.
 pub(crate) fn description(
     profile: &Profile,
     session_id: u64,
     version: u64,
     sections: &[Written<'_>],
+    fallback: IpAddr,
 ) -> SessionDescription {
     let used = || {
         sections.iter().filter_map(|s| match s {
@@ -51,7 +52,7 @@ pub(crate) fn description(
             Written::Unused { .. } => None,
         })
     };
-    let address = used().next().map_or(crate::media_view::UNSPECIFIED, |s| s.local.address);
+    let address = used().next().map_or(fallback, |s| s.local.address);
     let video = used().find(|s| s.kind == MediaKind::Video);
     let mut out = SessionDescription::default();
     out.set_line('v', "0");

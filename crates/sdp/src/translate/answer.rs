@@ -5,6 +5,7 @@ use super::{
     CodecMap, Explanation, MediaOutcome, OfferTranslation, Outcome, Side, Transform, Translation,
     Why,
 };
+use crate::negotiate::address_of;
 use crate::negotiate::answer::{Answering, accept, refuse};
 use crate::negotiate::codecs::{Chosen, drop_orphans};
 use crate::negotiate::offer::read_answer;
@@ -23,7 +24,7 @@ struct Joined<'a> {
 pub(super) fn translate(
     answer: &SessionDescription,
     offer: &OfferTranslation,
-    local: &[LocalMedia],
+    locals: &[LocalMedia],
 ) -> Result<Translation, Refusal> {
     let offerer = offer.offerer;
     let mut context = offer.context.clone();
@@ -38,7 +39,7 @@ pub(super) fn translate(
         let mut outcome = offer.media.get(index).cloned().unwrap_or_else(|| unknown(&view));
         let plan = offer.plans.get(index).and_then(Option::as_ref);
         let far = plan.and_then(|plan| far_agreed.get(plan.far)).filter(|far| far.accepted);
-        let local = local.get(index).filter(|l| l.rtp_port != 0);
+        let local = locals.get(index).filter(|l| l.rtp_port != 0);
         let (section, agreed, state) = match (plan, far, local) {
             (Some(plan), Some(far), Some(local)) => {
                 let joined = join(plan, far, &view);
@@ -94,7 +95,7 @@ pub(super) fn translate(
         return Err(Refusal::new(RefusalReason::NoCommonCodec, None));
     }
     let near = context.leg_mut(offerer);
-    let description = near.history.write(near_profile, &written);
+    let description = near.history.write(near_profile, &written, address_of(locals));
     near.history.set_sections(states);
     context.leg_mut(offerer.other()).history.set_sections(far_states);
     Ok(Translation { description, media, context, explain })

@@ -3,6 +3,7 @@
 use super::map::{counterparts, explain_codecs, far_codecs, unjoinable};
 use super::outcome::{Pair, Plan};
 use super::{CodecMap, Context, Explanation, MediaOutcome, OfferTranslation, Outcome, Side, Why};
+use crate::negotiate::address_of;
 use crate::negotiate::answer::{is_transport_usable, offered_keys, preview};
 use crate::negotiate::codecs::choose;
 use crate::negotiate::offer::{Offered, Offering, offer as write_offer, unused};
@@ -243,7 +244,7 @@ impl Work<'_> {
         }
         let leg = self.context.leg_mut(side);
         let before = leg.history.version();
-        let description = leg.history.write(&far.profile, &written);
+        let description = leg.history.write(&far.profile, &written, address_of(self.local));
         let changed = before.is_none() || before != leg.history.version();
         (description, offered, changed)
     }
