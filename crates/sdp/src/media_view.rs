@@ -217,7 +217,7 @@ impl<'a> MediaView<'a> {
         Some(match self.rtcp() {
             None => next,
             Some((port, connection)) => {
-                let ip = connection.and_then(|c| c.ip()).unwrap_or(rtp.ip());
+                let ip = connection.and_then(|c| c.ip()).unwrap_or_else(|| rtp.ip());
                 SocketAddr::new(ip, port)
             }
         })

@@ -125,9 +125,8 @@ pub struct RtpProfile {
 
 impl RtpProfile {
     pub(crate) fn of(token: &str) -> Self {
-        let (transport, profile) = match token.rsplit_once("RTP/") {
-            Some(parts) => parts,
-            None => return Self { tcp: token.starts_with("TCP"), ..Self::default() },
+        let Some((transport, profile)) = token.rsplit_once("RTP/") else {
+            return Self { tcp: token.starts_with("TCP"), ..Self::default() };
         };
         let secure = matches!(profile, "SAVP" | "SAVPF");
         let feedback = matches!(profile, "AVPF" | "SAVPF");

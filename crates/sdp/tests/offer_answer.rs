@@ -1,6 +1,11 @@
 //! Offer and answer: the exchanges of RFC 3264 and RFC 4317, the encryption table, hold, and what
 //! is refused.
-#![allow(clippy::indexing_slicing, reason = "a test that is wrong about its data fails")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that is wrong about its data fails"
+)]
 
 use std::fs;
 

@@ -1,5 +1,10 @@
 //! The complete examples of the dialect's reference, translated both ways.
-#![allow(clippy::indexing_slicing, reason = "a test that is wrong about its data fails")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that is wrong about its data fails"
+)]
 
 use linkspan_sdp::{
     Candidate, CandidateKind, CandidateTransport, Codec, Crypto, Direction, EncryptionLevel,

@@ -1,6 +1,11 @@
 //! Every description of the shared vectors: verdict, salient fields, and the way back octet for
 //! octet.
-#![allow(clippy::indexing_slicing, reason = "a test that is wrong about its data fails")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that is wrong about its data fails"
+)]
 
 use std::fs;
 use std::path::Path;
@@ -162,4 +167,31 @@ fn owned_and_borrowed_views_agree() {
             assert_eq!(a.crypto(), b.crypto());
         }
     }
+}
+
+/// The two-part offers of a Lync-dialect client, out of its INVITEs.
+#[test]
+fn the_real_part_of_captured_multipart_offers_is_chosen() {
+    let Some(dir) = linkspan_testnet::vectors("sipe") else { return };
+    let mut offers = 0;
+    for file in files(&dir, "sip") {
+        if !file.to_string_lossy().contains("/msgs/") {
+            continue;
+        }
+        let message = fs::read(&file).unwrap();
+        let Some(end) = message.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
+        let head = String::from_utf8_lossy(&message[..end]).into_owned();
+        let Some(content_type) = head.lines().find_map(|l| l.strip_prefix("Content-Type: ")) else {
+            continue;
+        };
+        if !head.starts_with("INVITE") || !content_type.starts_with("multipart/alternative") {
+            continue;
+        }
+        offers += 1;
+        let body = linkspan_sdp::ms::offer_body(content_type, &message[end + 4..]).unwrap();
+        let description = Description::parse(body).unwrap();
+        let audio = description.media().next().unwrap();
+        assert!(audio.port() != 0 && audio.candidates().len() >= 6, "{}", file.display());
+    }
+    assert!(offers >= 4, "{offers}");
 }

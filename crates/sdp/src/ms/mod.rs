@@ -5,7 +5,7 @@ mod bandwidth;
 mod capabilities;
 mod legacy;
 
-pub use alternative::{Part, select_offer};
+pub use alternative::{Part, offer_body, select_offer};
 pub use bandwidth::MediaBandwidth;
 pub use capabilities::{VideoCapabilities, VideoCapability};
 pub use legacy::LegacyCandidate;
