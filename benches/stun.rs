@@ -21,7 +21,8 @@ fn check(c: &mut Criterion) {
             message.finish().unwrap()
         };
         let mut out = Vec::with_capacity(256);
-        group.bench_function(format!("{dialect:?} sign"), |b| b.iter(|| write(black_box(&mut out))));
+        group
+            .bench_function(format!("{dialect:?} sign"), |b| b.iter(|| write(black_box(&mut out))));
         write(&mut out);
         group.bench_function(format!("{dialect:?} verify"), |b| {
             b.iter(|| {

@@ -42,7 +42,9 @@ pub(crate) fn sofia_parse(input: &[u8]) -> bool {
 pub(crate) fn nice_check(octets: &[u8]) -> bool {
     nice_init();
     // SAFETY: the octets outlive the call; the password is a C string.
-    unsafe { peer_nice_check(octets.as_ptr(), octets.len(), c"VOkJxbRl1RmTxUk/WvJxBt".as_ptr()) == 1 }
+    unsafe {
+        peer_nice_check(octets.as_ptr(), octets.len(), c"VOkJxbRl1RmTxUk/WvJxBt".as_ptr()) == 1
+    }
 }
 
 pub(crate) fn nice_sign() -> usize {

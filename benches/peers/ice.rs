@@ -12,9 +12,11 @@ const AFTER: Duration = Duration::from_secs(1);
 /// CPU time of one session: two agents with four host candidates each, every pair reachable,
 /// 10 ms one way and no loss, in virtual time, until both have selected and a second on.
 pub(crate) fn run() {
-    for (name, agents) in
-        [("ours", ours::pair as fn(Instant) -> [Box<dyn Agent>; 2]), ("is", is_::pair), ("ezk-ice", ezk::pair)]
-    {
+    for (name, agents) in [
+        ("ours", ours::pair as fn(Instant) -> [Box<dyn Agent>; 2]),
+        ("is", is_::pair),
+        ("ezk-ice", ezk::pair),
+    ] {
         let outcome = session(agents);
         eprintln!(
             "ice: {name}: selected after {:?}, {} messages until then, {} in the second after",
@@ -207,9 +209,7 @@ mod is_ {
 
 mod ezk {
     use super::{Agent, addresses};
-    use ezk_ice::{
-        Component, IceAgent, IceConnectionState, IceCredentials, IceEvent, ReceivedPkt,
-    };
+    use ezk_ice::{Component, IceAgent, IceConnectionState, IceCredentials, IceEvent, ReceivedPkt};
     use std::collections::VecDeque;
     use std::net::SocketAddr;
     use std::time::Instant;

@@ -134,17 +134,18 @@ fn rsipstack_typed(input: &[u8]) -> usize {
 
 fn rsiprtp_typed(input: &[u8]) -> usize {
     use rsiprtp::sip::parser::Message;
-    let Ok(Message::Request(request)) = Message::parse(input) else { return 0 };
-    let mut values = 0;
-    for header in request.headers.iter() {
-        let typed = header.typed_via().map(|v| drop(black_box(v.unwrap())));
-        let typed = typed.or_else(|| header.typed_from().map(|v| drop(black_box(v.unwrap()))));
-        let typed = typed.or_else(|| header.typed_to().map(|v| drop(black_box(v.unwrap()))));
-        let typed = typed.or_else(|| header.typed_cseq().map(|v| drop(black_box(v.unwrap()))));
-        let typed = typed.or_else(|| header.typed_contact().map(|v| drop(black_box(v.unwrap()))));
-        values += usize::from(typed.is_some());
+    fn seen<T, E: std::fmt::Debug>(value: Option<Result<T, E>>) -> bool {
+        value.map(|value| black_box(value.unwrap())).is_some()
     }
-    values
+    let Ok(Message::Request(request)) = Message::parse(input) else { return 0 };
+    let typed = request.headers.iter().filter(|header| {
+        seen(header.typed_via())
+            || seen(header.typed_from())
+            || seen(header.typed_to())
+            || seen(header.typed_cseq())
+            || seen(header.typed_contact())
+    });
+    typed.count()
 }
 
 fn sipx_parse(input: &[u8]) -> Option<sipx_sip::Message> {

@@ -150,8 +150,7 @@ fn floor(case: Case, suite: Suite, payload: usize) -> Case {
                     aes.clone(),
                     &[9; 16].into(),
                 );
-                StreamCipherCoreWrapper::from_core(core)
-                    .apply_keystream(&mut buffer[HEADER..len]);
+                StreamCipherCoreWrapper::from_core(core).apply_keystream(&mut buffer[HEADER..len]);
                 let mut mac = mac.clone();
                 mac.update(&buffer[..len]);
                 mac.update(&[0; 4]);

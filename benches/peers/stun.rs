@@ -211,9 +211,8 @@ mod rtc {
     }
 
     pub(super) fn sign() -> usize {
-        let raw = |typ, value: Vec<u8>| {
-            Box::new(RawAttribute { typ, length: value.len() as u16, value })
-        };
+        let raw =
+            |typ, value: Vec<u8>| Box::new(RawAttribute { typ, length: value.len() as u16, value });
         let mut message = Message::new();
         message
             .build(&[

@@ -1,16 +1,18 @@
 use std::hint::black_box;
 
 use bytes::Bytes;
+use linkspan_svc::{DepacketizerConfig, ExtractForm, ExtractOptions, PayloadFormat, PayloadMeta};
 
 use crate::harness::Case;
 
+const LAYERED: &[u8] = include_bytes!("../../examples/media/lync-t3-640x360.264");
 const MAX_PAYLOAD: usize = 1200;
 
 pub(crate) fn run() {
     let stream: &'static [u8] = stream(4 << 20).leak();
     split(stream);
     reassemble(stream);
-    extract(stream);
+    extract();
 }
 
 fn split(stream: &'static [u8]) {
@@ -43,53 +45,92 @@ impl h264_reader::push::NalFragmentHandler for NalCounter {
 }
 
 fn reassemble(stream: &'static [u8]) {
-    use rtc_rtp::codec::h264::{H264Packet, H264Payloader};
-    use rtc_rtp::packetizer::{Depacketizer, Payloader};
-    let payloads = H264Payloader::default().payload(MAX_PAYLOAD, &Bytes::from_static(stream));
-    let payloads: &'static [Bytes] = payloads.unwrap().leak();
-    let total = payloads.iter().map(Bytes::len).sum();
+    use rtc_rtp::codec::h264::H264Packet;
+    use rtc_rtp::packetizer::Depacketizer;
+    let packets: &'static [Packet] = packets(stream).leak();
+    let total = packets.iter().map(|packet| packet.payload.len()).sum();
     let mut copy = Vec::with_capacity(total);
-    Case::new("svc", "fua-reassemble", ours::reassembler(payloads))
-        .peer("floor:memcpy", move || {
-            copy.clear();
-            for payload in black_box(payloads) {
-                copy.extend_from_slice(payload);
+    let mut ours = linkspan_svc::Depacketizer::new(DepacketizerConfig::new(PayloadFormat::Avc));
+    Case::new("svc", "fua-reassemble", move || {
+        let mut octets = 0;
+        for packet in black_box(packets) {
+            ours.push(packet.meta, &packet.payload).unwrap();
+            while let Some(unit) = ours.poll_access_unit() {
+                octets += unit.annex_b().len();
+                ours.recycle(unit);
             }
-            black_box(&copy);
-        })
-        .peer("rtc-rtp", move || {
-            let mut depacketizer = H264Packet::default();
-            let mut octets = 0;
-            for payload in black_box(payloads) {
-                octets += depacketizer.depacketize(payload).map_or(0, |b| b.len());
-            }
-            black_box(octets);
-        })
-        .run();
+        }
+        assert!(octets > total, "{octets} of {total} octets");
+    })
+    .peer("floor:memcpy", move || {
+        copy.clear();
+        for packet in black_box(packets) {
+            copy.extend_from_slice(&packet.payload);
+        }
+        black_box(&copy);
+    })
+    .peer("rtc-rtp", move || {
+        let mut depacketizer = H264Packet::default();
+        let mut octets = 0;
+        for packet in black_box(packets) {
+            octets += depacketizer.depacketize(&packet.payload).map_or(0, |b| b.len());
+        }
+        black_box(octets);
+    })
+    .run();
 }
 
-/// The base layer out of three: no peer extracts, so the floor is one copy of the input.
-fn extract(stream: &'static [u8]) {
+struct Packet {
+    meta: PayloadMeta,
+    payload: Bytes,
+}
+
+/// The stream as RTP packets, made by the peer: 65,536 of them a round, so that sequence numbers
+/// go on from one run of the case to the next.
+fn packets(stream: &'static [u8]) -> Vec<Packet> {
+    use rtc_rtp::codec::h264::H264Payloader;
+    use rtc_rtp::packetizer::Payloader;
+    let mut payloader = H264Payloader::default();
+    let delimiters: Vec<usize> =
+        memchr::memmem::find_iter(stream, &[0, 0, 0, 1, 9]).chain([stream.len()]).collect();
+    let mut packets = Vec::new();
+    let mut timestamp = 0_u32;
+    'all: loop {
+        for unit in delimiters.windows(2) {
+            let payloads =
+                payloader.payload(MAX_PAYLOAD, &Bytes::from_static(&stream[unit[0]..unit[1]]));
+            let payloads = payloads.unwrap();
+            timestamp = timestamp.wrapping_add(3_000);
+            let last = payloads.len() - 1;
+            for (n, payload) in payloads.into_iter().enumerate() {
+                let sequence = packets.len() as u16;
+                let meta = PayloadMeta { ssrc: 7, sequence, timestamp, marker: n == last };
+                packets.push(Packet { meta, payload });
+                if packets.len() == 65_536 {
+                    break 'all;
+                }
+            }
+        }
+    }
+    packets
+}
+
+/// A real stream of three temporal layers as its base layer alone: no peer does it, so the bound
+/// is one copy of the input.
+fn extract() {
+    let stream: &'static [u8] = LAYERED.repeat(20).leak();
     let mut copy = Vec::with_capacity(stream.len());
-    Case::new("svc", "extract", ours::extractor(stream))
-        .peer("floor:memcpy", move || {
-            copy.clear();
-            copy.extend_from_slice(black_box(stream));
-            black_box(&copy);
-        })
-        .run();
-}
-
-mod ours {
-    use bytes::Bytes;
-
-    pub(super) fn reassembler(_payloads: &'static [Bytes]) -> impl FnMut() + 'static {
-        || {}
-    }
-
-    pub(super) fn extractor(_stream: &'static [u8]) -> impl FnMut() + 'static {
-        || {}
-    }
+    Case::new("svc", "extract", || {
+        let options =
+            ExtractOptions { max_temporal: 0, form: ExtractForm::Avc, ..ExtractOptions::default() };
+        black_box(linkspan_svc::extract(black_box(stream), &options));
+    })
+    .peer("floor:memcpy", move || {
+        copy.clear();
+        copy.extend_from_slice(black_box(stream));
+        black_box(&copy);
+    })
+    .run();
 }
 
 /// A stream with the shape of SVC: a delimiter, on an IDR the parameter sets, then a prefix NAL
