@@ -1,3 +1,5 @@
+use crate::Suite;
+
 /// How a [`Sender`](crate::Sender) or [`Receiver`](crate::Receiver) works.
 ///
 /// ```
@@ -27,11 +29,11 @@ pub struct Options {
     /// Whether the lifetime of an SDES line counts. Default off, as Lync writes `2^31` and does
     /// not stop there; the limits of RFC 3711 §9.2 always hold.
     pub enforce_lifetime: bool,
-    /// Receiver: rollover counters beyond the first that are tried on the first packet of a
-    /// source, for a sender joined late (RFC 3711 §3.3.1 leaves that to signalling). Each costs
-    /// one tag computation per packet of an unknown source. Default 1: the case that the first
-    /// packets before a rollover were lost.
-    pub late_join_rollovers: u32,
+    /// Receiver: how many further rollover counters are tried when a packet does not verify with
+    /// the one that RFC 3711 §3.3.1 estimates: for a sender joined late, and after a gap of more
+    /// than 2^15 packets, which the estimate alone never recovers from. Each costs one more tag
+    /// computation per packet that fails. Default 1.
+    pub rollover_search: u16,
     /// Encryption of header extensions. Default none.
     pub header_extensions: HeaderExtensions,
 }
@@ -62,8 +64,19 @@ impl Default for Options {
             encrypt_rtcp: true,
             allow_repeat: false,
             enforce_lifetime: false,
-            late_join_rollovers: 1,
+            rollover_search: 1,
             header_extensions: HeaderExtensions::Plain,
         }
+    }
+}
+
+impl Options {
+    /// The options as they work with this suite.
+    pub(crate) fn for_suite(mut self, suite: Suite) -> Self {
+        if suite == Suite::NullHmacSha1_80 {
+            // What is not encrypted must not say that it is (RFC 3711 §3.4, E flag).
+            (self.encrypt_rtp, self.encrypt_rtcp) = (false, false);
+        }
+        self
     }
 }

@@ -28,8 +28,8 @@ pub struct Receiver {
 struct Incoming {
     rtp: Option<ReplayWindow>,
     rtcp: Option<ReplayWindow>,
-    /// Rollover counter to begin with.
-    first_roc: u32,
+    /// Rollover counter of the next packet, where it was set.
+    next_roc: Option<u32>,
 }
 
 impl Receiver {
@@ -52,6 +52,7 @@ impl Receiver {
         keys: &[KeyParams],
         options: Options,
     ) -> Result<Self, KeyError> {
+        let options = options.for_suite(suite);
         let keys = KeySet::new(suite, keys, &options)?;
         let sources = Sources::new(options.max_sources);
         Ok(Self { suite, keys, sources, options })
@@ -72,42 +73,33 @@ impl Receiver {
             return Err(too_short);
         }
         let key = self.find_key(packet, len, tag_len)?;
-        let (first, tries) = match self.sources.get_mut(header.ssrc) {
-            Some(Incoming { rtp: Some(window), .. }) => {
-                let index = estimate_index(window.highest(), header.sequence);
-                match window.check(index) {
-                    Freshness::Fresh => (index, 1),
-                    Freshness::Replayed => return Err(UnprotectError::Replayed),
-                    Freshness::TooOld => return Err(UnprotectError::TooOld),
-                }
-            }
-            source => {
-                let first_roc = source.map_or(0, |source| source.first_roc);
-                let index = (u64::from(first_roc) << 16) | u64::from(header.sequence);
-                (index, u64::from(self.options.late_join_rollovers) + 1)
-            }
-        };
+        let (estimate, mut outcome) = self.estimate(header);
         let entry = self.keys.get_mut(key).ok_or(UnprotectError::UnknownMki)?;
         let left = entry.rtp_left.checked_sub(1).ok_or(UnprotectError::KeyExhausted)?;
-        let mut outcome = Err(UnprotectError::Authentication);
-        for attempt in 0..tries {
-            let index = first + (attempt << 16);
+        let tries = u64::from(self.options.rollover_search) + 1;
+        let mut accepted = None;
+        for attempt in u64::from(outcome.is_err())..tries {
+            let index = estimate + (attempt << 16);
             if index >> 48 != 0 {
                 break;
             }
             let Some(keys) = entry.rtp(index) else { break };
             let place = Place { header, index, len, mki_len, tag_len };
             if open_rtp(keys, &self.options, place, packet, attempt + 1 < tries) {
-                outcome = Ok(index);
+                accepted = Some(index);
                 break;
             }
+            outcome = outcome.and(Err(UnprotectError::Authentication));
         }
-        let index = outcome?;
+        let Some(index) = accepted else {
+            return outcome.and(Err(UnprotectError::Authentication));
+        };
         let size = self.options.replay_window;
         let source = self
             .sources
             .get_or_insert(header.ssrc, Incoming::default)
             .map_err(|_| UnprotectError::TooManySources)?;
+        source.next_roc = None;
         match &mut source.rtp {
             Some(window) => window.accept(index),
             none => *none = Some(ReplayWindow::starting_at(index, size)),
@@ -169,16 +161,19 @@ impl Receiver {
         Ok(len)
     }
 
-    /// Sets the rollover counter of a source that is joined late, before its first packet.
-    /// `false` when the source is known already, or there are too many.
+    /// Sets the rollover counter of a source's next packet: of one joined late, or after a gap of
+    /// more than 2^15 packets. `false` when the source has gone beyond that, or there are too
+    /// many.
     pub fn set_rollover_counter(&mut self, ssrc: Ssrc, counter: u32) -> bool {
-        match self.sources.get_or_insert(ssrc.0, Incoming::default) {
-            Ok(source) if source.rtp.is_none() => {
-                source.first_roc = counter;
-                true
-            }
-            _ => false,
+        let Ok(source) = self.sources.get_or_insert(ssrc.0, Incoming::default) else {
+            return false;
+        };
+        let reached = source.rtp.as_ref().map_or(0, |window| window.highest() >> 16);
+        let ahead = u64::from(counter) >= reached;
+        if ahead {
+            source.next_roc = Some(counter);
         }
+        ahead
     }
 
     /// Forgets a source that has left for good. Its old packets can be replayed then.
@@ -202,6 +197,25 @@ impl Receiver {
     #[must_use]
     pub fn suite(&self) -> Suite {
         self.suite
+    }
+
+    /// The likely index of a packet, and whether that is fresh.
+    #[inline]
+    fn estimate(&mut self, header: RtpHeader) -> (u64, Result<(), UnprotectError>) {
+        let sequence = header.sequence;
+        let Some(source) = self.sources.get_mut(header.ssrc) else {
+            return (sequence.into(), Ok(()));
+        };
+        let set = source.next_roc.map(|roc| (u64::from(roc) << 16) | u64::from(sequence));
+        let Some(window) = &source.rtp else {
+            return (set.unwrap_or(sequence.into()), Ok(()));
+        };
+        let index = set.unwrap_or_else(|| estimate_index(window.highest(), sequence));
+        match window.check(index) {
+            Freshness::Fresh => (index, Ok(())),
+            Freshness::Replayed => (index, Err(UnprotectError::Replayed)),
+            Freshness::TooOld => (index, Err(UnprotectError::TooOld)),
+        }
     }
 
     fn find_key(&self, packet: &[u8], len: usize, tag_len: usize) -> Result<usize, UnprotectError> {

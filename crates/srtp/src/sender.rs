@@ -41,8 +41,8 @@ pub struct Sender {
 #[derive(Debug, Default)]
 struct Outgoing {
     rtp: Option<ReplayWindow>,
-    /// Rollover counter to begin with.
-    first_roc: u32,
+    /// Rollover counter of the next packet, where it was set.
+    next_roc: Option<u32>,
     /// Index of the last RTCP packet; the first one gets 1, as libsrtp's does.
     rtcp_index: u32,
 }
@@ -67,6 +67,7 @@ impl Sender {
         keys: &[KeyParams],
         options: Options,
     ) -> Result<Self, KeyError> {
+        let options = options.for_suite(suite);
         let keys = KeySet::new(suite, keys, &options)?;
         let sources = Sources::new(options.max_sources);
         Ok(Self { suite, keys, selected: 0, sources, options })
@@ -166,8 +167,8 @@ impl Sender {
         let mki = mki.as_ref().map_or(&[][..], Mki::as_bytes);
         let keys = entry.rtcp(u64::from(index)).ok_or(ProtectError::Cipher)?;
 
-        let encrypt = self.options.encrypt_rtcp && !matches!(keys.session, Session::Null { .. });
-        let word = (index | (u32::from(encrypt || self.options.encrypt_rtcp) << 31)).to_be_bytes();
+        let encrypt = self.options.encrypt_rtcp;
+        let word = (index | (u32::from(encrypt) << 31)).to_be_bytes();
         let end = len + E_INDEX_LEN;
         match &keys.session {
             Session::Gcm(gcm) => {
@@ -218,16 +219,19 @@ impl Sender {
         found.is_some()
     }
 
-    /// Sets the rollover counter a source begins with, before its first packet. `false` when the
-    /// source has sent already, or there are too many.
+    /// Sets the rollover counter of a source's next packet: to begin where another context
+    /// stopped, or to skip more than 2^15 sequence numbers. `false` when the source has gone
+    /// beyond that, or there are too many.
     pub fn set_rollover_counter(&mut self, ssrc: Ssrc, counter: u32) -> bool {
-        match self.sources.get_or_insert(ssrc.0, Outgoing::default) {
-            Ok(source) if source.rtp.is_none() => {
-                source.first_roc = counter;
-                true
-            }
-            _ => false,
+        let Ok(source) = self.sources.get_or_insert(ssrc.0, Outgoing::default) else {
+            return false;
+        };
+        let reached = source.rtp.as_ref().map_or(0, |window| window.highest() >> 16);
+        let ahead = u64::from(counter) >= reached;
+        if ahead {
+            source.next_roc = Some(counter);
         }
+        ahead
     }
 
     /// Sets the index of the last SRTCP packet of a source, to continue where another context
@@ -268,19 +272,14 @@ impl Sender {
     }
 
     fn next_rtp_index(&mut self, header: RtpHeader) -> Result<u64, ProtectError> {
-        let source = self.sources.get_mut(header.ssrc);
-        let Some(source) = source else {
+        let sequence = header.sequence;
+        let Some(source) = self.sources.get_mut(header.ssrc) else {
             let full = self.sources.is_full();
-            return if full {
-                Err(ProtectError::TooManySources)
-            } else {
-                Ok(header.sequence.into())
-            };
+            return if full { Err(ProtectError::TooManySources) } else { Ok(sequence.into()) };
         };
-        let Some(window) = &source.rtp else {
-            return Ok((u64::from(source.first_roc) << 16) | u64::from(header.sequence));
-        };
-        let index = estimate_index(window.highest(), header.sequence);
+        let set = source.next_roc.map(|roc| (u64::from(roc) << 16) | u64::from(sequence));
+        let Some(window) = &source.rtp else { return Ok(set.unwrap_or(sequence.into())) };
+        let index = set.unwrap_or_else(|| estimate_index(window.highest(), sequence));
         // RFC 3711 §9.2: the rollover counter must not wrap under one key.
         if index >> 48 != 0 {
             return Err(ProtectError::KeyExhausted);
@@ -295,6 +294,7 @@ impl Sender {
     fn accept_rtp_index(&mut self, ssrc: u32, index: u64) {
         let size = self.options.replay_window;
         if let Ok(source) = self.sources.get_or_insert(ssrc, Outgoing::default) {
+            source.next_roc = None;
             match &mut source.rtp {
                 Some(window) => window.accept(index),
                 none => *none = Some(ReplayWindow::starting_at(index, size)),

@@ -25,14 +25,15 @@ impl SessionKeys {
         let labels = [Label::RtpEncryption, Label::RtpAuthentication, Label::RtpSalt];
         let mut keys = Self::derive(master, quotient, labels)?;
         if header {
-            // RFC 6904 §3.1: AES-CM, also for the AEAD suites; the salt has 14 octets.
+            // RFC 6904 §3.1, RFC 7714 §8.3: AES-CM, also for the AEAD suites, whose salt is
+            // padded with zeros as in libsrtp.
             let mut key = Zeroizing::new([0u8; 32]);
             let (key, _) = key.split_at_mut(master.suite().key_len());
             derive(master, Label::HeaderEncryption, quotient, key)?;
-            let mut salt = [0u8; 14];
-            derive(master, Label::HeaderSalt, quotient, &mut salt)?;
-            keys.header = Some((AesCm::new(key)?, left_aligned(&salt)));
-            salt.zeroize();
+            let mut salt = Zeroizing::new([0u8; 14]);
+            let (salt, _) = salt.split_at_mut(master.suite().salt_len());
+            derive(master, Label::HeaderSalt, quotient, salt)?;
+            keys.header = Some((AesCm::new(key)?, left_aligned(salt)));
         }
         Some(keys)
     }
