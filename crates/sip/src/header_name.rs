@@ -148,21 +148,30 @@ impl HeaderName {
         Self::find_bytes(name.as_bytes())
     }
 
-    #[inline]
-    pub(crate) fn find_bytes(name: &[u8]) -> Option<Self> {
+    fn find_bytes(name: &[u8]) -> Option<Self> {
         let slots = TABLE.get(usize::from(hash(name)))?;
         for &slot in slots {
             let known = *Self::ALL.get(usize::from(slot).checked_sub(1)?)?;
-            let matches = if name.len() == 1 {
-                known.compact().is_some_and(|own| own.as_bytes().eq_ignore_ascii_case(name))
-            } else {
-                known.as_str().as_bytes().eq_ignore_ascii_case(name)
-            };
-            if matches {
+            if known.is(name) {
                 return Some(known);
             }
         }
         None
+    }
+
+    /// Whether this is what a line of that name, of that [`hash`], is called.
+    #[inline]
+    pub(crate) fn is_hashed(self, name: &str, hashed: u8) -> bool {
+        let (long, compact) = HASHES.get(self as usize).copied().unwrap_or((0, 0));
+        (hashed == long || hashed == compact) && self.is(name.as_bytes())
+    }
+
+    fn is(self, name: &[u8]) -> bool {
+        if name.len() == 1 {
+            self.compact().is_some_and(|own| own.as_bytes().eq_ignore_ascii_case(name))
+        } else {
+            self.as_str().as_bytes().eq_ignore_ascii_case(name)
+        }
     }
 
     /// Whether RFC 3261 §7.3.1 lets several values of this header share one line.
@@ -195,7 +204,7 @@ impl fmt::Display for HeaderName {
 }
 
 /// Of length, first, last and middle octet: three names at most share a slot.
-const fn hash(name: &[u8]) -> u8 {
+pub(crate) const fn hash(name: &[u8]) -> u8 {
     let len = name.len();
     if len == 0 {
         return 0;
@@ -211,6 +220,25 @@ const SLOTS: usize = 6;
 
 /// 1-based indices into [`HeaderName::ALL`]; 0 is an empty slot.
 static TABLE: [[u8; SLOTS]; 256] = table();
+
+/// Of every name and its compact form; of those without one the hash of the name again.
+static HASHES: [(u8, u8); HeaderName::ALL.len()] = hashes();
+
+const fn hashes() -> [(u8, u8); HeaderName::ALL.len()] {
+    let mut hashes = [(0, 0); HeaderName::ALL.len()];
+    let mut index = 0;
+    while index < hashes.len() {
+        let name = HeaderName::ALL[index];
+        let long = hash(name.as_str().as_bytes());
+        let compact = match name.compact() {
+            Some(compact) => hash(compact.as_bytes()),
+            None => long,
+        };
+        hashes[index] = (long, compact);
+        index += 1;
+    }
+    hashes
+}
 
 const fn table() -> [[u8; SLOTS]; 256] {
     let mut table = [[0; SLOTS]; 256];

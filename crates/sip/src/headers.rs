@@ -2,18 +2,19 @@
 
 use core::fmt;
 
-use crate::header_name::HeaderName;
+use crate::header_name::{self, HeaderName};
 
-/// One header line within its text.
+/// One header line within its text. Its name is classified when it is looked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Line {
     pub(crate) start: u32,
     pub(crate) value_start: u32,
     pub(crate) value_end: u32,
-    /// Behind the line end.
-    pub(crate) end: u32,
-    pub(crate) name_len: u16,
-    pub(crate) name: Option<HeaderName>,
+    /// Octets between the value and the next line.
+    pub(crate) trail: u16,
+    pub(crate) name_len: u8,
+    /// [`header_name::hash`] of the name.
+    pub(crate) hash: u8,
 }
 
 impl Line {
@@ -24,6 +25,15 @@ impl Line {
 
     pub(crate) fn value_in<'a>(&self, text: &'a str) -> &'a str {
         text.get(self.value_start as usize..self.value_end as usize).unwrap_or("")
+    }
+
+    pub(crate) fn is(&self, name: HeaderName, text: &str) -> bool {
+        name.is_hashed(self.name_in(text), self.hash)
+    }
+
+    /// Where the next line starts.
+    pub(crate) fn end(&self) -> u32 {
+        self.value_end.saturating_add(u32::from(self.trail))
     }
 }
 
@@ -41,10 +51,8 @@ impl<'n> Selector<'n> {
 
     fn matches(self, line: &Line, text: &str) -> bool {
         match self {
-            Self::Known(name) => line.name == Some(name),
-            Self::Text(name) => {
-                line.name.is_none() && line.name_in(text).eq_ignore_ascii_case(name)
-            }
+            Self::Known(name) => line.is(name, text),
+            Self::Text(name) => line.name_in(text).eq_ignore_ascii_case(name),
         }
     }
 }
@@ -104,12 +112,11 @@ impl Headers {
 
     pub(crate) fn from_lines(text: &str, lines: &[Line], body: usize) -> Self {
         let base = lines.first().map_or(0, |line| line.start);
-        let end = lines.last().map_or(base, |line| line.end);
+        let end = lines.last().map_or(base, Line::end);
         let lines = lines.iter().map(|line| Line {
             start: line.start - base,
             value_start: line.value_start - base,
             value_end: line.value_end - base,
-            end: line.end - base,
             ..*line
         });
         Self {
@@ -219,14 +226,13 @@ impl Headers {
     pub fn extend(&mut self, other: &Self) {
         self.received_with = None;
         for line in &other.lines {
-            let raw = other.text.get(line.start as usize..line.end as usize).unwrap_or("");
+            let raw = other.text.get(line.start as usize..line.end() as usize).unwrap_or("");
             let base = offset(self.text.len());
             self.text.push_str(raw);
             self.lines.push(Line {
                 start: base,
                 value_start: base + (line.value_start - line.start),
                 value_end: base + (line.value_end - line.start),
-                end: base + (line.end - line.start),
                 ..*line
             });
         }
@@ -239,21 +245,21 @@ impl Headers {
 
     /// Octets that [`Headers::write`] appends.
     pub fn encoded_len(&self) -> usize {
-        self.lines.iter().map(|line| (line.end - line.start) as usize).sum()
+        self.lines.iter().map(|line| (line.end() - line.start) as usize).sum()
     }
 
     pub(crate) fn write_except(&self, out: &mut Vec<u8>, skip: Option<HeaderName>) {
         // Neighbours in the text go out as one run: an untouched section is one copy.
         let mut run: Option<(u32, u32)> = None;
         for line in &self.lines {
-            if skip.is_some() && line.name == skip {
+            if skip.is_some_and(|name| line.is(name, &self.text)) {
                 continue;
             }
             run = match run {
-                Some((start, end)) if end == line.start => Some((start, line.end)),
+                Some((start, end)) if end == line.start => Some((start, line.end())),
                 other => {
                     self.write_run(out, other);
-                    Some((line.start, line.end))
+                    Some((line.start, line.end()))
                 }
             };
         }
@@ -286,7 +292,7 @@ impl Headers {
                 |char: char| char.is_ascii() && crate::lex::is_token(char.encode_utf8(&mut [0; 4]));
             self.text.extend(name.chars().map(|char| if sound(char) { char } else { '-' }));
         }
-        let name_len = u16::try_from(self.text.len() - start as usize).unwrap_or(u16::MAX);
+        let name_end = self.text.len();
         self.text.push_str(": ");
         let value_start = offset(self.text.len());
         let value = crate::lex::trim(value);
@@ -299,16 +305,23 @@ impl Headers {
         }
         let value_end = offset(self.text.len());
         self.text.push_str("\r\n");
-        let end = offset(self.text.len());
-        let name = HeaderName::find(name);
-        Line { start, value_start, value_end, end, name_len, name }
+        let name = self.text.get(start as usize..name_end).unwrap_or("");
+        Line {
+            start,
+            value_start,
+            value_end,
+            trail: 2,
+            // Names beyond 255 octets are found by no name.
+            name_len: u8::try_from(name.len()).unwrap_or(0),
+            hash: header_name::hash(name.as_bytes()),
+        }
     }
 }
 
 impl fmt::Display for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lines.iter().try_for_each(|line| {
-            f.write_str(self.text.get(line.start as usize..line.end as usize).unwrap_or(""))
+            f.write_str(self.text.get(line.start as usize..line.end() as usize).unwrap_or(""))
         })
     }
 }

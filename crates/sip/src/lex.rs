@@ -81,22 +81,50 @@ pub(crate) fn is_lws(octet: u8) -> bool {
 }
 
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\r', '\n'])
+    let text = trim_start(text);
+    let end = text.bytes().rposition(|octet| !is_lws(octet)).map_or(0, |last| last + 1);
+    text.get(..end).unwrap_or(text)
 }
 
 pub(crate) fn trim_start(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t', '\r', '\n'])
+    let start = text.bytes().position(|octet| !is_lws(octet)).unwrap_or(text.len());
+    text.get(start..).unwrap_or("")
+}
+
+/// How long a header name is that starts the line: eight octets at a time while they are letters
+/// and hyphens, as almost all are, then by the table.
+#[inline]
+pub(crate) fn name_length(line: &[u8]) -> usize {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    const LOW: u64 = !HIGH;
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let mut at = 0;
+    while let Some(chunk) = line.get(at..at + 8).and_then(|chunk| chunk.try_into().ok()) {
+        let word = u64::from_le_bytes(chunk);
+        let lower = (word | (0x20 * EACH)) & LOW;
+        let letter = (lower + 0x1f * EACH) & !(lower + 0x05 * EACH);
+        let hyphen = word ^ (u64::from(b'-') * EACH);
+        let hyphen = !((hyphen & LOW).wrapping_add(LOW) | hyphen);
+        let other = !((letter | hyphen) & !word) & HIGH;
+        if other != 0 {
+            at += (other.trailing_zeros() / 8) as usize;
+            break;
+        }
+        at += 8;
+    }
+    let rest = line.get(at..).unwrap_or(&[]);
+    at + find_not(rest, TOKEN).unwrap_or(rest.len())
 }
 
 /// Where the quoted string that starts at `at` ends (behind its closing quote).
 pub(crate) fn quoted_end(text: &[u8], at: usize) -> Option<usize> {
     let mut i = at.checked_add(1)?;
     loop {
-        match text.get(i)? {
-            b'"' => return Some(i + 1),
-            b'\\' => i += 2,
-            _ => i += 1,
+        i += memchr::memchr2(b'"', b'\\', text.get(i..)?)?;
+        if text.get(i) == Some(&b'"') {
+            return Some(i + 1);
         }
+        i += 2;
     }
 }
 
@@ -104,27 +132,24 @@ pub(crate) fn quoted_end(text: &[u8], at: usize) -> Option<usize> {
 /// the separator.
 pub(crate) fn split_outside(text: &str, separator: u8) -> Result<(&str, Option<&str>), usize> {
     let bytes = text.as_bytes();
-    let mut i = 0;
-    let mut in_brackets = false;
-    while let Some(&octet) = bytes.get(i) {
-        match octet {
+    let mut from = 0;
+    loop {
+        let rest = bytes.get(from..).unwrap_or(&[]);
+        let Some(at) = memchr::memchr3(separator, b'"', b'<', rest) else {
+            return Ok((text, None));
+        };
+        let at = from + at;
+        match bytes.get(at) {
+            Some(b'"') => from = quoted_end(bytes, at).ok_or(at)?,
             // A quote inside brackets is part of a broken URI; it must not hide the ">".
-            b'"' if !in_brackets => i = quoted_end(bytes, i).ok_or(i)?,
-            b'<' => {
-                in_brackets = true;
-                i += 1;
+            Some(b'<') => {
+                let inner = bytes.get(at..).unwrap_or(&[]);
+                let Some(close) = memchr::memchr(b'>', inner) else { return Ok((text, None)) };
+                from = at + close;
             }
-            b'>' => {
-                in_brackets = false;
-                i += 1;
-            }
-            octet if octet == separator && !in_brackets => {
-                return Ok((text.get(..i).unwrap_or(""), text.get(i + 1..)));
-            }
-            _ => i += 1,
+            _ => return Ok((text.get(..at).unwrap_or(""), text.get(at + 1..))),
         }
     }
-    Ok((text, None))
 }
 
 /// Splits a comma list; empty elements are an error of their offset.

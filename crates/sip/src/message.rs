@@ -1,7 +1,7 @@
 //! The view over the octets of one message.
 
 use crate::error::{ParseError, ParseErrorKind};
-use crate::header_name::HeaderName;
+use crate::header_name::{self, HeaderName};
 use crate::headers::{Headers, Line, Selector, Values};
 use crate::lex;
 use crate::limits::Limits;
@@ -109,7 +109,7 @@ impl<'a> Message<'a> {
     fn content_length_checked(&self) -> Result<Option<usize>, (ParseErrorKind, usize)> {
         let mut found = None;
         for line in self.lines.as_slice() {
-            if line.name != Some(HeaderName::ContentLength) {
+            if !line.is(HeaderName::ContentLength, self.head) {
                 continue;
             }
             let at = line.value_start as usize;
@@ -234,7 +234,9 @@ impl<'a> Message<'a> {
     /// Name and offset of every line whose name is known.
     pub(crate) fn known_lines(&self) -> impl Iterator<Item = (HeaderName, usize)> + '_ {
         let lines = self.lines.as_slice().iter();
-        lines.filter_map(|line| Some((line.name?, line.start as usize)))
+        lines.filter_map(|line| {
+            Some((HeaderName::find(line.name_in(self.head))?, line.start as usize))
+        })
     }
 
     /// Offset of a value that was taken from this message.
@@ -330,7 +332,7 @@ fn line_end(octets: &[u8], at: usize) -> Result<usize, (ParseErrorKind, usize)> 
 fn header_line(octets: &[u8], at: usize, end: usize) -> Result<Line, (ParseErrorKind, usize)> {
     let fail = |at| (ParseErrorKind::HeaderLine, at);
     let line = octets.get(at..end).unwrap_or(&[]);
-    let name_len = lex::find_not(line, lex::TOKEN).ok_or_else(|| fail(end))?;
+    let name_len = lex::name_length(line);
     let name = line.get(..name_len).unwrap_or(&[]);
     let mut colon = name_len;
     // HCOLON = *( SP / HTAB ) ":" SWS
@@ -350,15 +352,14 @@ fn header_line(octets: &[u8], at: usize, end: usize) -> Result<Line, (ParseError
     {
         value_end -= 1;
     }
-    // All within one value, so that the loop of `line_end` has seen every "\n" but not every "\r".
     let offset = |within: usize| u32::try_from(at + within).map_err(|_| fail(at));
     Ok(Line {
         start: offset(0)?,
         value_start: offset(value_start.min(value_end))?,
         value_end: offset(value_end)?,
-        end: offset(line.len())?,
-        name_len: u16::try_from(name_len).map_err(|_| fail(at))?,
-        name: HeaderName::find_bytes(name),
+        trail: u16::try_from(line.len() - value_end).map_err(|_| fail(end))?,
+        name_len: u8::try_from(name_len).map_err(|_| fail(at))?,
+        hash: header_name::hash(name),
     })
 }
 
@@ -368,7 +369,6 @@ fn request_line(line: &str) -> Result<StartLine<'_>, ParseError> {
     let (method, rest) = line.split_once(' ').ok_or(drop)?;
     // RFC 3261 §7.1: single spaces, and none inside the URI. The version is what tells a SIP
     // request from anything else that has words in it.
-    let version_at = rest.find("SIP/").map(|at| method.len() + 1 + at);
     let uri_at = method.len() + 1;
     let Some((uri, version)) = rest.rsplit_once(' ') else {
         // A request line of RFC 2543's grammar without its version.
@@ -377,6 +377,7 @@ fn request_line(line: &str) -> Result<StartLine<'_>, ParseError> {
     };
     if !starts_with_sip(version) {
         // Trailing space behind the version, RFC 4475 §3.1.2.10.
+        let version_at = rest.find("SIP/").map(|at| uri_at + at);
         return Err(match version_at {
             Some(at) => fail(ParseErrorKind::StartLine, at),
             None => drop,

@@ -113,15 +113,17 @@ impl<'a> Iterator for ParamsIter<'a> {
 fn element_at(text: &str, start: usize) -> (&str, usize) {
     let bytes = text.as_bytes();
     let mut end = start;
-    while let Some(&octet) = bytes.get(end) {
-        match octet {
-            b';' => break,
-            b'"' => match lex::quoted_end(bytes, end) {
-                Some(next) => end = next,
-                None => end = bytes.len(),
-            },
-            _ => end += 1,
+    loop {
+        let rest = bytes.get(end..).unwrap_or(&[]);
+        let Some(at) = memchr::memchr2(b';', b'"', rest) else {
+            end = bytes.len();
+            break;
+        };
+        end += at;
+        if bytes.get(end) == Some(&b';') {
+            break;
         }
+        end = lex::quoted_end(bytes, end).unwrap_or(bytes.len());
     }
     (text.get(start..end).unwrap_or(""), end)
 }

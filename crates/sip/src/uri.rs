@@ -471,13 +471,15 @@ fn is_scheme(scheme: &str) -> bool {
 /// Every octet of the class, and every "%" an escape.
 fn check(text: &str, class: u8, at: usize, expected: &'static str) -> Result<(), ValueError> {
     let bytes = text.as_bytes();
-    if let Some(bad) = lex::find_not(bytes, class) {
-        return Err(ValueError::new(URI, expected, at + bad));
-    }
-    for percent in memchr::memchr_iter(b'%', bytes) {
-        let digits = bytes.get(percent + 1..percent + 3);
-        if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-            return Err(ValueError::new(URI, "two hex digits behind %", at + percent));
+    for (i, &octet) in bytes.iter().enumerate() {
+        if !lex::is(octet, class) {
+            return Err(ValueError::new(URI, expected, at + i));
+        }
+        if octet == b'%' {
+            let digits = bytes.get(i + 1..i + 3);
+            if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+                return Err(ValueError::new(URI, "two hex digits behind %", at + i));
+            }
         }
     }
     Ok(())
