@@ -37,6 +37,8 @@ pub(crate) struct Stream {
     /// RFC 8863: no failure before.
     pub(crate) give_up_at: Option<Instant>,
     pub(crate) is_impatient: bool,
+    /// It has been put off once.
+    pub(crate) is_extended: bool,
     pub(crate) is_connected: bool,
     pub(crate) is_failed: bool,
 }
@@ -67,7 +69,6 @@ pub(crate) struct Selected {
     pub(crate) pair: SelectedPair,
     /// Its place in the check list; `None` for one of before a restart.
     pub(crate) index: Option<usize>,
-    pub(crate) priority: u64,
     /// Next keepalive or consent check.
     pub(crate) keep_at: Option<Instant>,
     /// RFC 7675 §5.1.
@@ -104,6 +105,7 @@ impl Stream {
             is_decision_due: false,
             give_up_at: None,
             is_impatient: false,
+            is_extended: false,
             is_connected: false,
             is_failed: false,
         }
@@ -141,6 +143,7 @@ impl Stream {
         self.remote = Some(Side::new(credentials));
         self.give_up_at = Some(now + patience);
         self.is_impatient = false;
+        self.is_extended = false;
         self.is_failed = false;
         self.is_connected = false;
     }

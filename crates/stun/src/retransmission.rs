@@ -10,13 +10,21 @@ pub struct RetransmissionConfig {
     pub rc: u32,
     /// `Rm`: the last transmission waits this many times the first waiting time. Default 16.
     pub rm: u32,
+    /// No waiting time but the last is longer. Default none, as in the RFC.
+    pub rto_max: Duration,
     /// `Ti`: waiting time of the only transmission over TCP (RFC 8489 §6.2.2). Default 39.5 s.
     pub ti: Duration,
 }
 
 impl Default for RetransmissionConfig {
     fn default() -> Self {
-        Self { rto: Duration::from_millis(500), rc: 7, rm: 16, ti: Duration::from_millis(39_500) }
+        Self {
+            rto: Duration::from_millis(500),
+            rc: 7,
+            rm: 16,
+            rto_max: Duration::MAX,
+            ti: Duration::from_millis(39_500),
+        }
     }
 }
 
@@ -37,6 +45,7 @@ impl Default for RetransmissionConfig {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Retransmission {
     rto: Duration,
+    rto_max: Duration,
     wait: Duration,
     left: u32,
     rm: u32,
@@ -47,17 +56,13 @@ impl Retransmission {
     /// A request whose first transmission is made now.
     #[must_use]
     pub fn new(config: RetransmissionConfig, transport: Transport, now: Instant) -> Self {
-        let rto = config.rto;
-        match transport {
-            Transport::Udp => {
-                let left = config.rc.saturating_sub(1);
-                let wait = if left == 0 { rto.saturating_mul(config.rm) } else { rto };
-                Self { rto, wait, left, rm: config.rm, deadline: now + wait }
-            }
-            Transport::Tcp => {
-                Self { rto, wait: config.ti, left: 0, rm: config.rm, deadline: now + config.ti }
-            }
-        }
+        let (left, wait) = match transport {
+            Transport::Udp if config.rc > 1 => (config.rc - 1, config.rto),
+            Transport::Udp => (0, config.rto.saturating_mul(config.rm)),
+            Transport::Tcp => (0, config.ti),
+        };
+        let RetransmissionConfig { rto, rto_max, rm, .. } = config;
+        Self { rto, rto_max, wait, left, rm, deadline: after(now, wait) }
     }
 
     /// When the next thing happens.
@@ -82,7 +87,7 @@ impl Retransmission {
         } else {
             // Late calls send once, not as often as was missed.
             self.advance();
-            self.deadline = self.deadline.max(now + self.wait.min(self.rto));
+            self.deadline = self.deadline.max(after(now, self.wait.min(self.rto)));
             Due::Transmit
         }
     }
@@ -93,10 +98,15 @@ impl Retransmission {
             // RFC 8489 §6.2.1: Rm * RTO after the last request.
             self.rto.saturating_mul(self.rm)
         } else {
-            self.wait.saturating_mul(2)
+            self.wait.saturating_mul(2).min(self.rto_max)
         };
-        self.deadline += self.wait;
+        self.deadline = after(self.deadline, self.wait);
     }
+}
+
+/// `now + wait`, or a far time where that cannot be told.
+fn after(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(86_400))
 }
 
 /// What a [`Retransmission`] wants.

@@ -1,7 +1,7 @@
 //! Nomination, selection and failure (RFC 8445 §8).
 
 use super::Agent;
-use crate::pair::PairState;
+use crate::pair::{Pair, PairState};
 use crate::stream::{Selected, Stream};
 use crate::{Dialect, IceEvent, Role, StreamId};
 use std::time::Instant;
@@ -24,7 +24,6 @@ impl Agent {
         let selected = Selected {
             pair: pair.clone(),
             index: Some(index),
-            priority,
             keep_at: self.first_keepalive(now),
             expires_at: self.consent_of().map(|consent| now + consent.expiry),
         };
@@ -82,10 +81,8 @@ impl Agent {
             if let Some(pair) = self.streams.get_mut(stream).and_then(|s| s.pairs.get_mut(pair)) {
                 pair.is_nominating = true;
             }
-            // On a path that has just answered, and once: it need not wait for its turn, but the
-            // next check waits for it.
+            // On a path that has just answered, and once: it need not wait for its turn.
             self.send_check(stream, pair, true, now);
-            self.next_check = self.next_check.max(now) + self.config.ta;
         }
     }
 
@@ -134,25 +131,39 @@ impl Agent {
     /// RFC 8863: not before the patience is over, because a check of the peer may still come. In
     /// [MS-ICE2] the phase ends then whatever is under way.
     fn give_up(&mut self, stream: usize, now: Instant) {
-        let is_ms = self.config.dialect == Dialect::MsIce2;
+        let (is_ms, patience) = (self.config.dialect == Dialect::MsIce2, self.config.patience);
         let Some(this) = self.streams.get_mut(stream).filter(|this| !this.is_connected) else {
             return;
         };
         if this.give_up_at.is_some_and(|at| at <= now) {
-            this.give_up_at = None;
-            this.is_impatient = true;
+            // The peer may still be about to nominate what has succeeded.
+            let extends = !this.is_extended && has_all(this, |p| p.state == PairState::Succeeded);
+            this.is_extended = true;
+            this.give_up_at = extends.then(|| now + patience);
+            this.is_impatient = !extends;
         }
-        let is_pending = this.pairs.iter().any(|pair| {
-            let is_deciding = pair.is_nominating && pair.state == PairState::Succeeded;
-            this.is_open(pair.component) && (pair.is_pending() || is_deciding)
-        });
-        if !this.is_impatient || (is_pending && !is_ms) || (!this.remotes_complete && !is_ms) {
+        let is_open = |pair: &Pair| this.is_open(pair.component);
+        let is_pending = this.pairs.iter().any(|pair| is_open(pair) && pair.is_pending());
+        let is_deciding = this
+            .pairs
+            .iter()
+            .any(|pair| is_open(pair) && pair.is_nominating && pair.state == PairState::Succeeded);
+        let may_come = is_pending || !this.remotes_complete;
+        if !this.is_impatient || is_deciding || (may_come && !is_ms) {
             return;
         }
         this.end();
         self.transactions.retain(|transaction| !transaction.is_check_of(stream));
         self.events.push_back(IceEvent::Failed { stream: StreamId(stream) });
     }
+}
+
+/// True when every open component has a pair of that kind.
+fn has_all(stream: &Stream, wanted: impl Fn(&Pair) -> bool) -> bool {
+    let count = u16::try_from(stream.components.len()).unwrap_or(u16::MAX);
+    (1..=count).filter(|component| stream.is_open(*component)).all(|component| {
+        stream.pairs.iter().any(|pair| pair.component == component && wanted(pair))
+    })
 }
 
 fn is_nominating(stream: &Stream, component: u16) -> bool {

@@ -195,6 +195,16 @@ impl Agent {
 
     fn timing(&self, purpose: Purpose) -> RetransmissionConfig {
         match purpose {
+            // A nomination goes where checks have just passed: it may insist.
+            Purpose::Check { use_candidate: true, .. } if !self.is_aggressive() => {
+                RetransmissionConfig {
+                    rto: self.config.rto,
+                    rc: 12,
+                    rm: 4,
+                    rto_max: Duration::from_secs(1),
+                    ..RetransmissionConfig::default()
+                }
+            }
             Purpose::Check { .. } => RetransmissionConfig {
                 rto: self.check_rto(),
                 rc: self.config.rc,
