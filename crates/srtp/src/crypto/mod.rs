@@ -11,3 +11,6 @@ pub(crate) use gcm::Gcm;
 pub(crate) use hmac_sha1::HmacSha1;
 pub(crate) use kdf::{Label, derive};
 pub(crate) use session::{Session, SessionKeys};
+
+#[cfg(test)]
+mod tests;

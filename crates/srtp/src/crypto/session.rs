@@ -53,7 +53,12 @@ impl SessionKeys {
     /// The nonce of RFC 7714 §8.1 and §9.1: 16 zero bits, SSRC, 48 bits of index, XOR salt.
     #[inline]
     pub(crate) fn nonce(&self, ssrc: u32, index: u64) -> [u8; 12] {
-        let iv = (self.salt >> 32) ^ (u128::from(ssrc) << 48) ^ u128::from(index);
+        Self::nonce_of(self.salt, ssrc, index)
+    }
+
+    #[inline]
+    pub(super) fn nonce_of(salt: u128, ssrc: u32, index: u64) -> [u8; 12] {
+        let iv = (salt >> 32) ^ (u128::from(ssrc) << 48) ^ u128::from(index);
         iv.to_be_bytes().last_chunk().copied().unwrap_or_default()
     }
 
