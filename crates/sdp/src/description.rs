@@ -158,7 +158,7 @@ impl<'a> Description<'a> {
     }
 
     fn session_lines(&self) -> Lines<'a> {
-        Lines::Text(self.text.get(..self.session_end).unwrap_or_default())
+        Lines::new(self.text.get(..self.session_end).unwrap_or_default())
     }
 }
 
@@ -195,7 +195,7 @@ impl<'a> Iterator for MediaSections<'a> {
             }
         }
         self.at = end;
-        let lines = Lines::Text(self.text.get(begin..end).unwrap_or_default());
+        let lines = Lines::new(self.text.get(begin..end).unwrap_or_default());
         Some(MediaView::new(self.session, line, lines))
     }
 

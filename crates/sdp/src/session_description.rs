@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::scan::{RawLine, Scan};
-use crate::section::Lines;
+use crate::section::{Ending, Section};
 use crate::{Description, Limits, MediaKind, MediaLine, MediaView, ParseError, Proto, SessionView};
 
 /// An owned description that can be edited.
@@ -26,7 +26,7 @@ use crate::{Description, Limits, MediaKind, MediaLine, MediaView, ParseError, Pr
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SessionDescription {
     /// The lines before the first `m=` line.
-    lines: Vec<Line>,
+    section: Section,
     /// The media sections, in order.
     pub media: Vec<Media>,
 }
@@ -46,27 +46,9 @@ pub struct Media {
     pub formats: Vec<String>,
     /// The `m=` line as it came, where writing it anew would give other octets.
     verbatim: Option<Box<str>>,
-    end: Ending,
-    lines: Vec<Line>,
-}
-
-/// A line that is no `m=` line.
-#[derive(Clone, Eq, PartialEq)]
-pub(crate) struct Line {
-    /// 0 for a blank line.
-    pub(crate) letter: u8,
-    pub(crate) value: Box<str>,
-    pub(crate) end: Ending,
-}
-
-/// How a line ends.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Ending {
-    #[default]
-    CrLf,
-    Lf,
-    Cr,
-    None,
+    /// How the `m=` line ends; nothing only at the end of the text.
+    end: Box<str>,
+    section: Section,
 }
 
 impl SessionDescription {
@@ -91,13 +73,24 @@ impl SessionDescription {
     /// Copies text that a [`Description`] has checked.
     pub(crate) fn from_text(text: &str) -> Self {
         let mut this = Self::default();
-        for line in Scan::new(text, 0).flatten() {
-            match (line.letter, this.media.last_mut()) {
-                (b'm', _) => this.media.extend(Media::from_raw(&line)),
-                (_, Some(media)) => media.lines.push(Line::from_raw(&line)),
-                (_, None) => this.lines.push(Line::from_raw(&line)),
+        let mut lines = Scan::new(text, 0);
+        let mut begin = 0;
+        // The text between two `m=` lines belongs to the section that the first one opens.
+        let close = |this: &mut Self, begin: usize, end: usize| {
+            let part = text.get(begin..end).unwrap_or_default();
+            match this.media.last_mut() {
+                Some(media) => media.section.append(part),
+                None => this.section.append(part),
+            }
+        };
+        while let Some(Ok(line)) = lines.next() {
+            if line.letter == b'm' {
+                close(&mut this, begin, line.at);
+                this.media.extend(Media::from_raw(&line));
+                begin = lines.offset();
             }
         }
+        close(&mut this, begin, text.len());
         this
     }
 
@@ -111,9 +104,9 @@ impl SessionDescription {
 
     /// Appends the text to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.reserve(self.written_len());
         let begin = out.len();
-        write_lines(&self.lines, out, begin);
+        out.reserve(self.written_len());
+        out.extend_from_slice(self.section.as_str().as_bytes());
         for media in &self.media {
             media.write(out, begin);
         }
@@ -122,7 +115,7 @@ impl SessionDescription {
     /// What stands before the first `m=` line.
     #[must_use]
     pub fn session(&self) -> SessionView<'_> {
-        SessionView::new(Lines::Owned(&self.lines))
+        SessionView::new(self.section.lines())
     }
 
     /// A media section, with what it inherits from the session.
@@ -139,24 +132,26 @@ impl SessionDescription {
     /// The value of the first session-level line of a letter, `m` and `a` excepted.
     #[must_use]
     pub fn line(&self, letter: char) -> Option<&str> {
-        self.lines.iter().find(|line| char::from(line.letter) == letter).map(|line| &*line.value)
+        u8::try_from(letter).ok().and_then(|letter| self.section.lines().first(letter))
     }
 
     /// Replaces the first session-level line of a letter, or adds one where RFC 8866 §5 has it.
     pub fn set_line(&mut self, letter: char, value: &str) {
-        let end = self.ending();
-        set_line(&mut self.lines, letter, value, SESSION_ORDER, end);
+        if !matches!(letter, 'a' | 'm') {
+            let end = self.ending();
+            self.section.set_line(letter, value, SESSION_ORDER, end);
+        }
     }
 
     /// Adds a session-level attribute; a flag has no value.
     pub fn push_attribute(&mut self, name: &str, value: Option<&str>) {
         let end = self.ending();
-        self.lines.push(Line::attribute(name, value, end));
+        self.section.push_attribute(name, value, end);
     }
 
     /// Removes all session-level attributes of a name; how many there were.
     pub fn remove_attribute(&mut self, name: &str) -> usize {
-        remove_attribute(&mut self.lines, name)
+        self.section.remove_attribute(name)
     }
 
     /// Adds a media section.
@@ -165,17 +160,16 @@ impl SessionDescription {
     }
 
     fn view<'a>(&'a self, media: &'a Media) -> MediaView<'a> {
-        MediaView::from_owned(Lines::Owned(&self.lines), media, Lines::Owned(&media.lines))
+        MediaView::from_owned(self.section.lines(), media, media.section.lines())
     }
 
     fn ending(&self) -> Ending {
-        self.lines.first().map_or(Ending::CrLf, |line| line.end)
+        self.section.ending().unwrap_or_default()
     }
 
     fn written_len(&self) -> usize {
-        let lines = |lines: &[Line]| lines.iter().map(|l| l.value.len() + 4).sum::<usize>();
-        let media = |m: &Media| 64 + m.formats.len() * 4 + lines(&m.lines);
-        lines(&self.lines) + self.media.iter().map(media).sum::<usize>()
+        let media = |m: &Media| 64 + m.formats.len() * 4 + m.section.as_str().len();
+        self.section.as_str().len() + self.media.iter().map(media).sum::<usize>()
     }
 }
 
@@ -204,47 +198,46 @@ impl Media {
             proto,
             formats,
             verbatim: None,
-            end: Ending::CrLf,
-            lines: Vec::new(),
+            end: Ending::CrLf.text().into(),
+            section: Section::default(),
         }
     }
 
     /// The value of the first attribute of a name in this section; empty for a flag.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        Lines::Owned(&self.lines).attribute(name)
+        self.section.lines().attribute(name)
     }
 
     /// Adds an attribute; a flag has no value.
     pub fn push_attribute(&mut self, name: &str, value: Option<&str>) {
-        let end = self.end;
-        self.lines.push(Line::attribute(name, value, end));
+        self.finish();
+        self.section.push_attribute(name, value, Ending::of(&self.end));
     }
 
     /// Replaces the value of the first attribute of a name, or adds it.
     pub fn set_attribute(&mut self, name: &str, value: &str) {
-        let wanted = Line::attribute(name, Some(value), self.end);
-        match self.lines.iter_mut().find(|line| line.is_attribute(name)) {
-            Some(line) => *line = wanted,
-            None => self.lines.push(wanted),
-        }
+        self.finish();
+        self.section.set_attribute(name, value, Ending::of(&self.end));
     }
 
     /// Removes all attributes of a name; how many there were.
     pub fn remove_attribute(&mut self, name: &str) -> usize {
-        remove_attribute(&mut self.lines, name)
+        self.section.remove_attribute(name)
     }
 
     /// The value of the first line of a letter in this section, `m` and `a` excepted.
     #[must_use]
     pub fn line(&self, letter: char) -> Option<&str> {
-        self.lines.iter().find(|line| char::from(line.letter) == letter).map(|line| &*line.value)
+        u8::try_from(letter).ok().and_then(|letter| self.section.lines().first(letter))
     }
 
     /// Replaces the first line of a letter, or adds one where RFC 8866 §5 has it.
     pub fn set_line(&mut self, letter: char, value: &str) {
-        let end = self.end;
-        set_line(&mut self.lines, letter, value, MEDIA_ORDER, end);
+        if !matches!(letter, 'a' | 'm') {
+            self.finish();
+            self.section.set_line(letter, value, MEDIA_ORDER, Ending::of(&self.end));
+        }
     }
 
     fn from_raw(raw: &RawLine<'_>) -> Option<Self> {
@@ -256,8 +249,8 @@ impl Media {
             proto: Proto::new(line.proto),
             formats: line.formats().map(Into::into).collect(),
             verbatim: None,
-            end: Ending::of(raw.end),
-            lines: Vec::new(),
+            end: raw.end.into(),
+            section: Section::default(),
         };
         let mut canonical = Vec::with_capacity(raw.value.len());
         this.write_line(&mut canonical);
@@ -268,14 +261,21 @@ impl Media {
     }
 
     fn write(&self, out: &mut Vec<u8>, begin: usize) {
-        finish_line(out, begin);
+        finish(out, begin);
         out.extend_from_slice(b"m=");
         match self.verbatim.as_deref() {
             Some(text) if self.is_written_as(text) => out.extend_from_slice(text.as_bytes()),
             _ => self.write_line(out),
         }
-        out.extend_from_slice(self.end.octets());
-        write_lines(&self.lines, out, begin);
+        out.extend_from_slice(self.end.as_bytes());
+        out.extend_from_slice(self.section.as_str().as_bytes());
+    }
+
+    /// The `m=` line ends before anything follows it.
+    fn finish(&mut self) {
+        if !self.end.ends_with('\n') {
+            self.end = Ending::CrLf.text().into();
+        }
     }
 
     /// Whether the fields are still what `text` says.
@@ -305,119 +305,12 @@ impl Media {
     }
 }
 
-impl Line {
-    fn from_raw(raw: &RawLine<'_>) -> Self {
-        Self { letter: raw.letter, value: raw.value.into(), end: Ending::of(raw.end) }
-    }
-
-    fn attribute(name: &str, value: Option<&str>, end: Ending) -> Self {
-        let text = match value {
-            Some(value) => [name, ":", value].concat(),
-            None => name.into(),
-        };
-        Self { letter: b'a', value: one_line(text), end: end.or_crlf() }
-    }
-
-    fn is_attribute(&self, name: &str) -> bool {
-        self.letter == b'a'
-            && self
-                .value
-                .strip_prefix(name)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-    }
-}
-
-/// Keys do not show.
-impl fmt::Debug for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SECRET: [&str; 3] = ["crypto:", "cryptoscale:", "ice-pwd:"];
-        let letter = char::from(self.letter);
-        let secret = match self.letter {
-            b'k' => Some(""),
-            b'a' => SECRET.into_iter().find(|name| self.value.starts_with(name)),
-            _ => None,
-        };
-        match secret {
-            Some(name) => write!(f, "\"{letter}={name}…\""),
-            None => write!(f, "\"{letter}={}\"", self.value.escape_debug()),
-        }
-    }
-}
-
-impl Ending {
-    fn of(octets: &str) -> Self {
-        match octets {
-            "\r\n" => Self::CrLf,
-            "\n" => Self::Lf,
-            "\r" => Self::Cr,
-            _ => Self::None,
-        }
-    }
-
-    const fn octets(self) -> &'static [u8] {
-        match self {
-            Self::CrLf => b"\r\n",
-            Self::Lf => b"\n",
-            Self::Cr => b"\r",
-            Self::None => b"",
-        }
-    }
-
-    const fn or_crlf(self) -> Self {
-        match self {
-            Self::Lf => Self::Lf,
-            _ => Self::CrLf,
-        }
-    }
-}
-
-/// A value of the caller cannot break out of its line.
-fn one_line(text: String) -> Box<str> {
-    if text.contains(['\r', '\n', '\0']) {
-        text.replace(['\r', '\n', '\0'], " ").into()
-    } else {
-        text.into()
-    }
-}
-
-fn set_line(lines: &mut Vec<Line>, letter: char, value: &str, order: &str, end: Ending) {
-    let Ok(letter) = u8::try_from(letter) else { return };
-    if !letter.is_ascii_alphabetic() || letter == b'm' {
-        return;
-    }
-    if let Some(line) = lines.iter_mut().find(|line| line.letter == letter) {
-        line.value = one_line(value.into());
-        return;
-    }
-    let rank = |l: u8| order.bytes().position(|o| o == l).unwrap_or(order.len());
-    let at = lines.iter().rposition(|l| l.letter != 0 && rank(l.letter) <= rank(letter));
-    let line = Line { letter, value: one_line(value.into()), end: end.or_crlf() };
-    lines.insert(at.map_or(0, |at| at + 1), line);
-}
-
-fn remove_attribute(lines: &mut Vec<Line>, name: &str) -> usize {
-    let before = lines.len();
-    lines.retain(|line| !line.is_attribute(name));
-    before - lines.len()
-}
-
-/// What came without a line ending gets one when something was added behind it.
-fn finish_line(out: &mut Vec<u8>, begin: usize) {
+/// What came without a line ending gets one when something follows it.
+fn finish(out: &mut Vec<u8>, begin: usize) {
     match out.get(begin..).and_then(<[u8]>::last) {
         None | Some(b'\n') => {}
         Some(b'\r') => out.push(b'\n'),
         Some(_) => out.extend_from_slice(b"\r\n"),
-    }
-}
-
-fn write_lines(lines: &[Line], out: &mut Vec<u8>, begin: usize) {
-    for line in lines {
-        finish_line(out, begin);
-        if line.letter != 0 {
-            out.extend_from_slice(&[line.letter, b'=']);
-            out.extend_from_slice(line.value.as_bytes());
-        }
-        out.extend_from_slice(line.end.octets());
     }
 }
 
