@@ -10,6 +10,8 @@ pub(crate) const PARAM: u8 = 4;
 pub(crate) const HOST: u8 = 8;
 /// Octets of `word`, of which Call-ID is made.
 pub(crate) const WORD: u8 = 16;
+/// Octets of an unquoted parameter value: all but what would end it.
+pub(crate) const VALUE: u8 = 32;
 
 static CLASS: [u8; 256] = classes();
 
@@ -38,6 +40,9 @@ const fn classes() -> [u8; 256] {
         }
         if contains(b"-._", octet) {
             class |= HOST;
+        }
+        if octet > b' ' && octet != 0x7f && !contains(b"\",<>;", octet) {
+            class |= VALUE;
         }
         if octet >= 0x80 {
             class |= USER | PARAM;

@@ -41,7 +41,9 @@ pub use params::{Params, ParamsIter, ParamsRef};
 pub use path::{ConnectionId, Path, Received, Transmit, Transport};
 pub use request::{Body, Origin, Request, Response};
 pub use transaction::{RequestMatch, ResponseMatch, TransactionEvent, TransactionId, Transactions};
-pub use typed::{CSeq, NameAddrs, Tokens, Via, Vias};
+pub use typed::{
+    CSeq, Date, NameAddrs, Parametrized, ParametrizedList, RAck, Tokens, Via, Vias, Warning,
+};
 pub use ua::{
     Dialect, EndCause, InputError, OutgoingInvite, RefusedError, RequestId, SessionId,
     SessionTimer, Timers, UaConfig, UaEvent, UserAgent, VerbError,

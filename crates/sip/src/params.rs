@@ -144,10 +144,7 @@ fn is_gen_value(value: &str) -> bool {
     if value.starts_with('"') {
         return lex::quoted_end(value.as_bytes(), 0) == Some(value.len());
     }
-    !value.is_empty()
-        && value
-            .bytes()
-            .all(|octet| octet > b' ' && !matches!(octet, b'"' | b',' | b'<' | b'>' | 0x7f))
+    !value.is_empty() && lex::find_not(value.as_bytes(), lex::VALUE).is_none()
 }
 
 /// Parameters that can be changed; what is not touched stays byte for byte.
@@ -184,7 +181,7 @@ impl Params {
     /// Sets or appends `name=value`. A value that is no token is quoted.
     pub fn set(&mut self, name: &str, value: &str) {
         let quoted;
-        let value = if is_gen_value(value) && !value.contains(';') {
+        let value = if is_gen_value(value) {
             value
         } else {
             quoted = lex::quote(value);

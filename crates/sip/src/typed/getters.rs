@@ -6,7 +6,9 @@ use crate::headers::{Headers, Selector};
 use crate::lex;
 use crate::message::Message;
 use crate::name_addr::NameAddrRef;
-use crate::typed::{CSeq, NameAddrs, Tokens, Via, Vias};
+use crate::typed::{
+    CSeq, Date, NameAddrs, Parametrized, ParametrizedList, RAck, Tokens, Via, Vias, Warning,
+};
 
 macro_rules! getters {
     ($life:lifetime) => {
@@ -24,6 +26,14 @@ macro_rules! getters {
                 lex::number(value).ok_or(HeaderError::new(name.as_str(), "a number", 0))
             };
             self.one(name).map(number).transpose()
+        }
+
+        fn parametrized(
+            &self,
+            name: HeaderName,
+        ) -> Result<Option<Parametrized<$life>>, HeaderError> {
+            let parsed = self.one(name).map(Parametrized::parse).transpose();
+            parsed.map_err(|error| error.within(name.as_str(), 0))
         }
 
         /// From.
@@ -115,6 +125,162 @@ macro_rules! getters {
             self.contacts().next().transpose()
         }
 
+        /// Event (RFC 6665).
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn event(&self) -> Result<Option<Parametrized<$life>>, HeaderError> {
+            self.parametrized(HeaderName::Event)
+        }
+
+        /// Subscription-State (RFC 6665).
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn subscription_state(&self) -> Result<Option<Parametrized<$life>>, HeaderError> {
+            self.parametrized(HeaderName::SubscriptionState)
+        }
+
+        /// Session-Expires (RFC 4028): seconds and `refresher`.
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn session_expires(&self) -> Result<Option<Parametrized<$life>>, HeaderError> {
+            self.parametrized(HeaderName::SessionExpires)
+        }
+
+        /// Min-SE (RFC 4028), in seconds.
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn min_se(&self) -> Result<Option<Parametrized<$life>>, HeaderError> {
+            self.parametrized(HeaderName::MinSe)
+        }
+
+        /// Retry-After, in seconds, with `duration`.
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn retry_after(&self) -> Result<Option<Parametrized<$life>>, HeaderError> {
+            self.parametrized(HeaderName::RetryAfter)
+        }
+
+        /// Replaces (RFC 3891): a Call-ID with `to-tag` and `from-tag`.
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn replaces(&self) -> Result<Option<Parametrized<$life>>, HeaderError> {
+            self.parametrized(HeaderName::Replaces)
+        }
+
+        /// Content-Disposition.
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn content_disposition(&self) -> Result<Option<Parametrized<$life>>, HeaderError> {
+            self.parametrized(HeaderName::ContentDisposition)
+        }
+
+        /// Info-Package (RFC 6086).
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn info_package(&self) -> Result<Option<Parametrized<$life>>, HeaderError> {
+            self.parametrized(HeaderName::InfoPackage)
+        }
+
+        /// Min-Expires, in seconds.
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn min_expires(&self) -> Result<Option<u32>, HeaderError> {
+            self.count(HeaderName::MinExpires)
+        }
+
+        /// Content-Length.
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn content_length(&self) -> Result<Option<u32>, HeaderError> {
+            self.count(HeaderName::ContentLength)
+        }
+
+        /// Flow-Timer (RFC 5626), in seconds.
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn flow_timer(&self) -> Result<Option<u32>, HeaderError> {
+            self.count(HeaderName::FlowTimer)
+        }
+
+        /// Refer-To (RFC 3515).
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn refer_to(&self) -> Result<Option<NameAddrRef<$life>>, HeaderError> {
+            self.address(HeaderName::ReferTo)
+        }
+
+        /// Referred-By (RFC 3892).
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn referred_by(&self) -> Result<Option<NameAddrRef<$life>>, HeaderError> {
+            self.address(HeaderName::ReferredBy)
+        }
+
+        /// Reply-To.
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn reply_to(&self) -> Result<Option<NameAddrRef<$life>>, HeaderError> {
+            self.address(HeaderName::ReplyTo)
+        }
+
+        /// RAck (RFC 3262).
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn rack(&self) -> Result<Option<RAck<$life>>, HeaderError> {
+            self.one(HeaderName::RAck).map(RAck::parse).transpose()
+        }
+
+        /// Date.
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn date(&self) -> Result<Option<Date>, HeaderError> {
+            self.one(HeaderName::Date).map(Date::parse).transpose()
+        }
+
+        /// The first Warning.
+        ///
+        /// # Errors
+        ///
+        /// [`HeaderError`] where the value is malformed.
+        pub fn warning(&self) -> Result<Option<Warning<$life>>, HeaderError> {
+            let first = self.one(HeaderName::Warning).map(|line| {
+                lex::split_outside(line, b',').map_or(line, |(first, _)| first)
+            });
+            first.map(Warning::parse).transpose()
+        }
+
         /// Content-Type, as written.
         ///
         /// # Errors
@@ -174,6 +340,77 @@ macro_rules! lists {
         /// The option tags of Require.
         pub fn require(&self) -> Tokens<'_, $life> {
             self.tokens(HeaderName::Require)
+        }
+
+        /// Every Path (RFC 3327).
+        pub fn paths(&self) -> NameAddrs<'_, $life> {
+            self.addresses(HeaderName::Path)
+        }
+
+        /// Every Service-Route (RFC 3608).
+        pub fn service_routes(&self) -> NameAddrs<'_, $life> {
+            self.addresses(HeaderName::ServiceRoute)
+        }
+
+        /// Every P-Preferred-Identity (RFC 3325).
+        pub fn preferred_identities(&self) -> NameAddrs<'_, $life> {
+            self.addresses(HeaderName::PPreferredIdentity)
+        }
+
+        /// Every History-Info (RFC 7044).
+        pub fn history(&self) -> NameAddrs<'_, $life> {
+            self.addresses(HeaderName::HistoryInfo)
+        }
+
+        /// Every Call-Info.
+        pub fn call_infos(&self) -> NameAddrs<'_, $life> {
+            self.addresses(HeaderName::CallInfo)
+        }
+
+        /// Every Alert-Info.
+        pub fn alert_infos(&self) -> NameAddrs<'_, $life> {
+            self.addresses(HeaderName::AlertInfo)
+        }
+
+        /// Every Error-Info.
+        pub fn error_infos(&self) -> NameAddrs<'_, $life> {
+            self.addresses(HeaderName::ErrorInfo)
+        }
+
+        /// The option tags of Proxy-Require.
+        pub fn proxy_require(&self) -> Tokens<'_, $life> {
+            self.tokens(HeaderName::ProxyRequire)
+        }
+
+        /// The option tags of Unsupported.
+        pub fn unsupported(&self) -> Tokens<'_, $life> {
+            self.tokens(HeaderName::Unsupported)
+        }
+
+        /// The packages of Allow-Events.
+        pub fn allow_events(&self) -> Tokens<'_, $life> {
+            self.tokens(HeaderName::AllowEvents)
+        }
+
+        /// The Call-IDs of In-Reply-To.
+        pub fn in_reply_to(&self) -> Tokens<'_, $life> {
+            self.tokens(HeaderName::InReplyTo)
+        }
+
+        /// The codings of Content-Encoding.
+        pub fn content_encodings(&self) -> Tokens<'_, $life> {
+            self.tokens(HeaderName::ContentEncoding)
+        }
+
+        /// Every Reason (RFC 3326): a protocol with `cause` and `text`.
+        pub fn reasons(&self) -> ParametrizedList<'_, $life> {
+            ParametrizedList::new(self.values(Selector::Known(HeaderName::Reason)))
+        }
+
+        /// The values of Privacy (RFC 3323).
+        pub fn privacy(&self) -> impl Iterator<Item = &$life str> + '_ {
+            let lines = self.values(Selector::Known(HeaderName::Privacy));
+            lines.flat_map(|line| line.split(';')).map(lex::trim).filter(|value| !value.is_empty())
         }
 
         /// The media types of Accept, with their parameters.
