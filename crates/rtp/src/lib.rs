@@ -7,6 +7,8 @@ mod extension;
 mod ids;
 pub mod ms;
 mod packet;
+mod redundancy;
+mod reorder;
 mod rewriter;
 mod rtcp;
 mod stats;
@@ -19,6 +21,10 @@ pub use error::{ParseError, WriteError};
 pub use extension::{ExtensionElement, ExtensionElements, ExtensionForm, HeaderExtension};
 pub use ids::{PayloadType, SequenceNumber, Ssrc};
 pub use packet::{RtpBuilder, RtpHeader, RtpPacket, RtpPacketMut};
+pub use redundancy::{
+    ComfortNoise, RedundantAudio, RedundantBlock, RedundantBlocks, Retransmission,
+};
+pub use reorder::{ReorderBuffer, ReorderConfig, ReorderError, Reordered};
 pub use rewriter::Rewriter;
 pub use rtcp::{
     App, ApplicationFeedback, Bye, Compound, Fir, FirEntry, GenericNack, NtpTime, OtherFeedback,
