@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod deadlines;
 mod event;
 mod gateway;
 mod id;
@@ -10,6 +11,7 @@ mod media;
 mod policy;
 mod ports;
 mod routing;
+mod signalling;
 
 pub use config::{
     AddressRange, AudioCodec, Config, ConfigError, DomainPattern, Encryption, H264, IceKind,

@@ -135,8 +135,7 @@ impl fmt::Display for RefusalReason {
 ///
 /// The order is: peer, capacity, hops and loops, target, route. Among the routes that fit, an
 /// exact domain wins over a suffix and a longer suffix over a shorter one; equals count in the
-/// order of the configuration. A call never goes back to the side that it came from unless the
-/// route allows hairpins.
+/// order of the configuration. A call never goes back to the side that it came from.
 ///
 /// ```
 /// use linkspan_gateway::{Config, Decision, RefusalReason, Route, RouteQuery, Side, decide};
@@ -174,7 +173,7 @@ pub fn decide<'a>(query: &RouteQuery<'a>, config: &'a Config) -> Decision<'a> {
     let mut back = false;
     let mut best: Option<(usize, &Route)> = None;
     for (index, route) in config.routes.iter().enumerate().filter(|(_, r)| fits(r)) {
-        if route.to == query.from && !route.hairpin {
+        if route.to == query.from {
             back = true;
         } else if best.is_none_or(|(_, b)| route.domain.weight() > b.domain.weight()) {
             best = Some((index, route));
@@ -228,13 +227,11 @@ mod tests {
             ("video.example.test", Side::Standard, "tcp:198.51.100.3"),
             ("example.test", Side::Lync, "tls:192.0.2.12"),
             ("dark.example.test", Side::Standard, "tls:unresolved.example.test"),
-            ("loop.example.test", Side::Lync, "tls:192.0.2.12"),
         ] {
             let mut route = Route::new(domain.parse().unwrap(), to);
             route.next_hops.push(hop.parse().unwrap());
             config.routes.push(route);
         }
-        config.routes[5].hairpin = true;
         config.lync.peers = vec!["192.0.2.0/24".parse().unwrap()];
         config.limits.calls = 10;
         config
@@ -272,7 +269,6 @@ mod tests {
             (Standard, "video.example.test", Err(Hairpin)),
             (Standard, "elsewhere.test", Err(Hairpin)),
             (Lync, "dark.example.test", Err(NoNextHop)),
-            (Lync, "loop.example.test", Ok(5)),
         ] {
             let got = match decide(&query(from, host), &config) {
                 Decision::Route { index, .. } => Ok(index),

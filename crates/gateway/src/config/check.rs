@@ -54,8 +54,8 @@ impl Config {
             if route.next_hops.is_empty() {
                 report(format!("routes[{n}].next-hops"), "no next hop");
             }
-            if route.from == Some(route.to) && !route.hairpin {
-                report(format!("routes[{n}].from"), "from equals to, and hairpin is off");
+            if route.from == Some(route.to) {
+                report(format!("routes[{n}].from"), "a call never goes back to where it came from");
             }
             let udp = |hop: &super::NextHop| hop.transport == SignallingTransport::Udp;
             if route.to == Side::Lync && route.next_hops.iter().any(udp) {
@@ -96,8 +96,8 @@ fn check_side(side: Side, config: &SideConfig, report: &mut impl FnMut(String, &
     if profile.len() != 6 || !profile.bytes().all(|b| b.is_ascii_hexdigit()) {
         report(format!("{side}.h264.profile-level-id"), "expected six hex digits");
     }
-    if config.media_address.is_unspecified() && config.advertised_address.is_none() {
-        report(format!("{side}.media-address"), "needs advertised-address beside it");
+    if config.media_address.is_unspecified() {
+        report(format!("{side}.media-address"), "expected the address of one interface");
     }
 }
 

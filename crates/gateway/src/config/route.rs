@@ -23,8 +23,8 @@ pub struct Route {
     pub domain: DomainPattern,
     /// The side that the call is sent out on.
     pub to: Side,
-    /// The side that it must have come in by; `None` takes both, but never sends a call back to
-    /// the side it came from unless [`hairpin`](Self::hairpin) says so.
+    /// The side that it must have come in by; `None` takes both. A call is never sent back to the
+    /// side that it came from.
     #[cfg_attr(feature = "serde", serde(default))]
     pub from: Option<Side>,
     /// Next hops in the order in which they are tried.
@@ -36,9 +36,6 @@ pub struct Route {
     /// Only URIs that are phone numbers (`user=phone`, `tel:`).
     #[cfg_attr(feature = "serde", serde(default))]
     pub phone_only: bool,
-    /// A call may leave by the side that it came from.
-    #[cfg_attr(feature = "serde", serde(default))]
-    pub hairpin: bool,
 }
 
 impl Route {
@@ -52,7 +49,6 @@ impl Route {
             next_hops: Vec::new(),
             request_host: None,
             phone_only: false,
-            hairpin: false,
         }
     }
 }

@@ -73,6 +73,14 @@ impl MediaCommand {
 }
 
 /// What offer and answer have agreed on for one stream.
+///
+/// ```
+/// use linkspan_gateway::{AgreedStream, RemoteMedia};
+///
+/// let mut agreed = AgreedStream::new(RemoteMedia::new("192.0.2.1:4000".parse()?));
+/// assert!(agreed.sends && agreed.receives);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AgreedStream {
@@ -94,6 +102,27 @@ pub struct AgreedStream {
     pub max_payload: usize,
     /// What is asked of the sender of the video, in kbit/s.
     pub max_video_kbps: u32,
+    /// Octets of one video access unit at most.
+    pub access_unit_octets: usize,
+}
+
+impl AgreedStream {
+    /// A peer without formats, in clear, both ways.
+    #[must_use]
+    pub fn new(remote: RemoteMedia) -> Self {
+        Self {
+            remote,
+            send_key: None,
+            receive_key: None,
+            formats: Vec::new(),
+            receives: true,
+            sends: true,
+            feedback: Feedback::default(),
+            max_payload: 1_200,
+            max_video_kbps: 4_000,
+            access_unit_octets: 1 << 20,
+        }
+    }
 }
 
 /// A payload type and what it carries.

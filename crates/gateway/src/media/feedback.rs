@@ -52,11 +52,6 @@ impl KeyframeWish {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.wanted.map(|w| w.due)
     }
-
-    /// Whether a keyframe is being waited for.
-    pub(crate) const fn is_open(&self) -> bool {
-        self.wanted.is_some()
-    }
 }
 
 /// Sends the video source request that a Lync sender waits for.
@@ -82,13 +77,19 @@ impl SourceRequest {
 
     /// Video is wanted from now on.
     pub(crate) fn start(&mut self, now: Instant) {
-        self.number = self.number.wrapping_add(1);
+        self.next_number();
         self.state = Some(Requesting { due: now, repeat: Self::FIRST, keyframe: true });
     }
 
     /// Video is not wanted any more.
     pub(crate) fn stop(&mut self) {
         self.state = None;
+    }
+
+    /// A number for a different request.
+    pub(crate) fn next_number(&mut self) -> u16 {
+        self.number = self.number.wrapping_add(1);
+        self.number
     }
 
     /// Video has arrived.
@@ -125,7 +126,7 @@ impl SourceRequest {
 /// What is held back is not lost: a receiver that still has no picture asks again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestGate {
-    last_number: Option<u16>,
+    last_number: Option<u32>,
     last_passed: Option<Instant>,
     /// Requests held back.
     pub(crate) suppressed: u64,
@@ -133,7 +134,7 @@ pub(crate) struct RequestGate {
 
 impl RequestGate {
     /// Whether a request goes on to the sender. `number` is `None` for forms without one.
-    pub(crate) fn pass(&mut self, number: Option<u16>, now: Instant) -> bool {
+    pub(crate) fn pass(&mut self, number: Option<u32>, now: Instant) -> bool {
         let repeated = number.is_some() && number == self.last_number;
         let early = self.last_passed.is_some_and(|at| now < at + KeyframeWish::GAP);
         if repeated || early {

@@ -1,10 +1,14 @@
 //! The media half: transports, the bridge between two legs, and the engine that runs them.
 
+mod bridge;
 mod command;
 mod engine;
 mod feedback;
+mod reports;
 mod stats;
+mod stream;
 mod transport;
+mod video;
 
 pub use command::{
     AgreedStream, DropReason, Feedback, LocalIce, MediaCommand, MediaEvent, StreamCodec,

@@ -25,7 +25,7 @@ impl MediaKey {
     #[must_use]
     pub fn generate(seed: [u8; 32]) -> Self {
         let suite = Suite::AesCm128HmacSha1_80;
-        Self { suite, params: KeyParams::generate(suite, seed) }
+        Self { suite, params: KeyParams::from_seed(suite, seed) }
     }
 
     /// Reads suite name and key parameters of an `a=crypto` line.

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use linkspan_ice as ice;
 
+use super::super::command::LocalIce;
 use super::error::ConnectError;
 use super::values::RemoteIce;
-use super::super::command::LocalIce;
 
 /// What the agent has brought about.
 #[derive(Debug)]

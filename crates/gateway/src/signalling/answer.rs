@@ -1,0 +1,312 @@
+//! What the callee answers, told to the caller.
+
+use std::time::Instant;
+
+use linkspan_sdp as sdp;
+use linkspan_sip as sip;
+use sdp::translate::{MediaOutcome, Outcome as Became, Translation};
+use sip::{Headers, Response};
+
+use super::body::{self, Described};
+use super::call::{Call, Farewell, Outcome, Phase};
+use super::convert;
+use super::core::Core;
+use super::headers;
+use super::streams::EndState;
+use crate::event::{CallState, GatewayEvent};
+use crate::id::Side;
+use crate::media::MediaCommand;
+use crate::policy::{Diagnostic, Rejection, map_rejection};
+
+impl Call {
+    /// A provisional response of the callee.
+    pub(crate) fn progressed(&mut self, core: &mut Core, response: &Response, now: Instant) {
+        if self.phase != Phase::Calling {
+            return;
+        }
+        let code = response.status.as_u16();
+        self.next_hop_lives(core, self.callee(), now);
+        let answer = self.read_body(core, &response.headers, response.to_body());
+        let mut told = None;
+        if let Some(Ok(described)) = answer {
+            match self.take_answer(core, described, now) {
+                Ok(description) => {
+                    self.early = true;
+                    told = Some(description);
+                }
+                // The final answer decides; this one cannot be passed.
+                Err(refusal) => core.explain(self.id, format!("early answer not used: {refusal}")),
+            }
+        }
+        let state = if told.is_some() { CallState::EarlyMedia } else { CallState::Ringing };
+        match code {
+            // 101 is Lync's progress report, 199 ends an early dialog: nothing for the caller.
+            100 | 101 | 199 => return,
+            180 | 183 if self.state != Some(CallState::EarlyMedia) => self.set_state(core, state),
+            _ => {}
+        }
+        let Some(session) = self.legs.of(self.caller).session else { return };
+        let headers = self.answer_headers(core, told.is_some());
+        let body = told.map(|description| sip::Body::sdp(description.to_string()));
+        let status = response.status;
+        let _ = core.agent(self.caller).progress(session, status, headers, body, now);
+    }
+
+    /// 2xx of the callee.
+    pub(crate) fn answered(&mut self, core: &mut Core, response: &Response, now: Instant) {
+        let callee = self.callee();
+        let Some(session) = self.legs.of(callee).session else { return };
+        let _ = core.agent(callee).ack(session, Headers::new(), None, now);
+        if self.phase != Phase::Calling {
+            // The caller gave up while the answer was on its way.
+            let _ = core.agent(callee).bye(session, Headers::new(), now);
+            return;
+        }
+        let description = match self.read_body(core, &response.headers, response.to_body()) {
+            Some(Ok(described)) => self.take_answer(core, described, now),
+            Some(Err(error)) => Err(core_refusal(error)),
+            // RFC 3261 §13.2.1: the answer may have come in a reliable provisional response.
+            None => match self.legs.of(self.caller).sent.clone() {
+                Some(sent) if self.early => Ok(sent),
+                _ => Err(core_refusal(body::BodyError::Missing)),
+            },
+        };
+        match description {
+            Ok(description) => self.accept(core, &description, now),
+            Err(refusal) => {
+                core.counters.descriptions_refused += 1;
+                let diagnostic = refusal
+                    .is_encryption_mismatch()
+                    .then(Diagnostic::encryption_mismatch)
+                    .or_else(|| Some(Diagnostic::unsupported_description()));
+                self.end_leg(core, callee, &Farewell { reason: None, diagnostic }, now);
+                self.refuse_caller(core, &refusal, now);
+            }
+        }
+    }
+
+    fn accept(&mut self, core: &mut Core, description: &sdp::SessionDescription, now: Instant) {
+        let leg = self.legs.of(self.caller);
+        let (Some(session), Some(contact)) = (leg.session, leg.contact.clone()) else { return };
+        let headers = self.answer_headers(core, true);
+        let body = Some(sip::Body::sdp(description.to_string()));
+        if core.agent(self.caller).accept(session, contact, headers, body, now).is_err() {
+            self.end(core, Some(self.caller), "the caller is gone", now);
+            return;
+        }
+        self.phase = Phase::Active;
+        self.deadline = None;
+        self.offered = None;
+        let longest = core.config.limits.call_seconds;
+        self.ends_at = (longest > 0).then(|| now + std::time::Duration::from_secs(longest));
+        core.counters.calls_answered += 1;
+        self.show_activity(core);
+        self.connectivity_changed(core, now);
+    }
+
+    /// Translates an answer to the offer that is out, and puts it into effect.
+    fn take_answer(
+        &mut self,
+        core: &mut Core,
+        described: Described,
+        now: Instant,
+    ) -> Result<sdp::SessionDescription, sdp::Refusal> {
+        let none = sdp::Refusal { reason: sdp::RefusalReason::NoMedia, media: None };
+        let offered = self.offered.take().ok_or(none)?;
+        let sections = self.exchange.offer.as_ref().map_or(0, |offer| offer.media.len());
+        let local = self.local_media(core, self.caller, self.caller, sections);
+        let translated = sdp::translate::answer(&described.description, &offered, &local);
+        // Another answer may still come: of another fork, or the final one.
+        self.offered = Some(offered);
+        let translation = translated?;
+        self.exchange.answer = Some(described.description);
+        let callee = self.callee();
+        self.adopt(core, callee, &translation, now);
+        Ok(translation.description)
+    }
+
+    /// Puts what was agreed into effect on both legs.
+    pub(super) fn adopt(
+        &mut self,
+        core: &mut Core,
+        answerer: Side,
+        translation: &Translation,
+        now: Instant,
+    ) {
+        let explanation = translation.explain.iter().map(ToString::to_string).collect();
+        let (call, what) = (self.id, "answer");
+        core.tell(GatewayEvent::Translated { call, from: answerer, what, explanation });
+        self.context = Some(translation.context.clone());
+        self.legs.of_mut(answerer.other()).sent = Some(translation.description.clone());
+        let (caller, callee) = (self.caller, self.callee());
+        for outcome in &translation.media {
+            let sections = [(caller, outcome.a_index), (callee, outcome.b_index)];
+            let at = self.streams.iter().position(|stream| {
+                !stream.is_done()
+                    && sections
+                        .iter()
+                        .any(|(side, at)| at.is_some() && *stream.section.of(*side) == *at)
+            });
+            let Some(at) = at else { continue };
+            self.adopt_stream(core, at, outcome, now);
+        }
+    }
+
+    fn adopt_stream(&mut self, core: &mut Core, at: usize, outcome: &MediaOutcome, now: Instant) {
+        let (id, caller, callee) = (self.id, self.caller, self.callee());
+        let Some(stream) = self.streams.get_mut(at) else { return };
+        *stream.section.of_mut(caller) = outcome.a_index.or(*stream.section.of(caller));
+        *stream.section.of_mut(callee) = outcome.b_index.or(*stream.section.of(callee));
+        let legs = match (&outcome.outcome, &outcome.a, &outcome.b) {
+            (Became::Mapped, Some(a), Some(b)) if a.accepted && b.accepted => {
+                [(caller, a), (callee, b)]
+            }
+            _ => {
+                for side in [Side::Lync, Side::Standard] {
+                    stream.close(core, id, side, now);
+                }
+                return;
+            }
+        };
+        for (side, media) in legs {
+            let stream_id = stream.id(id, side);
+            let agreed = match convert::agreed(&core.config, side, media) {
+                Ok(agreed) => agreed,
+                Err(error) => {
+                    let reason = format!("{stream_id}: {error}");
+                    core.tell(GatewayEvent::Failed { call: Some(id), reason });
+                    continue;
+                }
+            };
+            let kind = stream.kind;
+            let end = stream.ends.of_mut(side);
+            if !end.connected {
+                end.connected = true;
+                let codec = agreed.formats.first().map_or("", |f| f.codec.name());
+                let (encrypted, ice) = (agreed.send_key.is_some(), agreed.remote.ice.is_some());
+                core.tell(GatewayEvent::Stream { stream: stream_id, kind, codec, encrypted, ice });
+            }
+            end.held = !(agreed.sends && agreed.receives);
+            if agreed.remote.ice.is_none()
+                && let EndState::Open { ice, .. } = &mut end.state
+            {
+                // The peer does none: later descriptions of ours say nothing of it either.
+                *ice = None;
+            }
+            let agreed = Box::new(agreed);
+            core.commands.push_back(MediaCommand::Connect { stream: stream_id, agreed });
+        }
+    }
+
+    /// 300 to 699 of the callee, or no response at all.
+    pub(crate) fn rejected(&mut self, core: &mut Core, response: &Response, now: Instant) {
+        if self.phase != Phase::Calling {
+            return;
+        }
+        let code = response.status.as_u16();
+        let id = headers::diagnostic_id(&response.headers);
+        let rejection = map_rejection(self.callee(), code, &response.reason, id);
+        core.explain(
+            self.id,
+            format!(
+                "{code} from the callee becomes {}: {}",
+                rejection.status, rejection.explanation
+            ),
+        );
+        self.hop_failed(core, code, rejection, now);
+    }
+
+    pub(super) fn not_answered(&mut self, core: &mut Core, now: Instant) {
+        let callee = self.callee();
+        self.end_leg(core, callee, &Farewell::default(), now);
+        let rejection = Rejection { status: 480, explanation: "no answer", diagnostic: None };
+        self.reject_caller(core, &rejection, now);
+    }
+
+    /// The caller has given up.
+    pub(crate) fn cancelled(&mut self, core: &mut Core, request: &sip::Request, now: Instant) {
+        let callee = self.callee();
+        let told = farewell(&request.headers);
+        self.end_leg(core, callee, &told, now);
+        core.counters.calls_failed += 1;
+        let by = Some(self.caller);
+        let reason = "the caller gave up".to_owned();
+        self.finish(core, Outcome { by, status: Some(487), reason }, now);
+    }
+
+    /// One leg has ended; the other one follows.
+    pub(crate) fn leg_ended(
+        &mut self,
+        core: &mut Core,
+        side: Side,
+        cause: &sip::EndCause,
+        now: Instant,
+    ) {
+        if self.phase == Phase::Ending {
+            return;
+        }
+        let (reason, told) = match cause {
+            sip::EndCause::Bye(request) => {
+                let why = headers::diagnostic_id(&request.headers);
+                let reason =
+                    why.map_or_else(|| "BYE".to_owned(), |id| format!("BYE, diagnostics {id}"));
+                (reason, farewell(&request.headers))
+            }
+            other => (end_reason(other).to_owned(), Farewell::default()),
+        };
+        self.end_with(core, Some(side), &reason, &told, now);
+    }
+
+    fn read_body(
+        &self,
+        core: &Core,
+        headers: &Headers,
+        body: Option<sip::Body>,
+    ) -> Option<Result<Described, body::BodyError>> {
+        let body = body.filter(|b| !b.bytes.is_empty())?;
+        Some(body::read(headers, Some(&body), core.config.limits.description_octets))
+    }
+
+    /// Headers of a response to the caller.
+    pub(super) fn answer_headers(&self, _core: &Core, with_body: bool) -> Headers {
+        let mut headers = Headers::new();
+        if self.caller == Side::Lync {
+            headers.push("Ms-Conversation-ID", &self.target.conversation);
+            // [MS-OCPSTN] 3.7: which part of the offer was answered.
+            if let Some(id) = self.legs.of(self.caller).content_id.as_ref().filter(|_| with_body) {
+                headers.push("ms-accepted-content-id", id);
+            }
+        }
+        headers
+    }
+
+    pub(super) fn show_activity(&mut self, core: &mut Core) {
+        let mut live = self.streams.iter().filter(|s| !s.is_done()).peekable();
+        let held = live.peek().is_some() && live.all(|s| s.ends.lync.held && s.ends.standard.held);
+        self.set_state(core, if held { CallState::Held } else { CallState::Active });
+    }
+}
+
+/// What a leg's last request says, for the other leg.
+fn farewell(headers: &Headers) -> Farewell {
+    Farewell { reason: headers.first("Reason").map(str::to_owned), diagnostic: None }
+}
+
+fn core_refusal(error: body::BodyError) -> sdp::Refusal {
+    let reason = match error {
+        body::BodyError::Malformed(error) => sdp::RefusalReason::Malformed(error),
+        _ => sdp::RefusalReason::NoMedia,
+    };
+    sdp::Refusal { reason, media: None }
+}
+
+const fn end_reason(cause: &sip::EndCause) -> &'static str {
+    match cause {
+        sip::EndCause::NoAck => "no ACK",
+        sip::EndCause::NoPrack => "no PRACK",
+        sip::EndCause::SessionExpired => "the session timer ran out",
+        sip::EndCause::Lost(_) => "the peer has lost the call",
+        sip::EndCause::TransportFailure => "the connection failed",
+        _ => "ended",
+    }
+}

@@ -1,0 +1,223 @@
+//! What all calls share: the two user agents, the ports, the queues.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use linkspan_sip as sip;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+
+use crate::config::{Config, SideConfig};
+use crate::event::{GatewayCounters, GatewayEvent};
+use crate::id::{CallId, Side};
+use crate::media::MediaCommand;
+use crate::ports::Ports;
+
+/// One value per side.
+#[derive(Debug)]
+pub(crate) struct Both<T> {
+    pub(crate) lync: T,
+    pub(crate) standard: T,
+}
+
+impl<T> Both<T> {
+    pub(crate) fn new(mut make: impl FnMut(Side) -> T) -> Self {
+        Self { lync: make(Side::Lync), standard: make(Side::Standard) }
+    }
+
+    pub(crate) const fn of(&self, side: Side) -> &T {
+        match side {
+            Side::Lync => &self.lync,
+            Side::Standard => &self.standard,
+        }
+    }
+
+    pub(crate) const fn of_mut(&mut self, side: Side) -> &mut T {
+        match side {
+            Side::Lync => &mut self.lync,
+            Side::Standard => &mut self.standard,
+        }
+    }
+}
+
+/// What all calls share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: Arc<Config>,
+    pub(crate) agents: Both<sip::UserAgent>,
+    pub(crate) ports: Both<Ports>,
+    pub(crate) sessions: HashMap<(Side, sip::SessionId), CallId>,
+    pub(crate) requests: HashMap<(Side, sip::RequestId), CallId>,
+    pub(crate) call_ids: HashMap<(Side, Box<str>), CallId>,
+    pub(crate) commands: VecDeque<MediaCommand>,
+    pub(crate) counters: GatewayCounters,
+    /// The mark in requests that this gateway has sent.
+    pub(crate) mark: String,
+    events: VecDeque<GatewayEvent>,
+    rng: ChaCha20Rng,
+}
+
+impl Core {
+    pub(crate) fn new(config: Config, seed: [u8; 32], now: Instant) -> Self {
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let agents = Both::new(|side| {
+            let mut seed = [0; 32];
+            rng.fill_bytes(&mut seed);
+            sip::UserAgent::new(ua_config(&config, side), seed, now)
+        });
+        let ports = Both::new(|side| {
+            let SideConfig { first_port, last_port, .. } = *config.side(side);
+            Ports::new(first_port..=last_port, config.timers.port_rest())
+        });
+        let mark = hex(&mut rng, 8);
+        Self {
+            config: Arc::new(config),
+            agents,
+            ports,
+            sessions: HashMap::new(),
+            requests: HashMap::new(),
+            call_ids: HashMap::new(),
+            commands: VecDeque::new(),
+            counters: GatewayCounters::default(),
+            mark,
+            events: VecDeque::new(),
+            rng,
+        }
+    }
+
+    /// The user agent of a side.
+    pub(crate) const fn agent(&mut self, side: Side) -> &mut sip::UserAgent {
+        self.agents.of_mut(side)
+    }
+
+    /// Queues an event; beyond the limit it is only counted.
+    pub(crate) fn tell(&mut self, event: GatewayEvent) {
+        if self.events.len() < self.config.limits.queued_events {
+            self.events.push_back(event);
+        } else {
+            self.counters.events_lost += 1;
+        }
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<GatewayEvent> {
+        self.events.pop_front()
+    }
+
+    /// A decision, for the log.
+    pub(crate) fn explain(&mut self, call: CallId, explanation: impl Into<String>) {
+        self.tell(GatewayEvent::Decided { call: Some(call), explanation: explanation.into() });
+    }
+
+    /// A fresh seed.
+    pub(crate) fn seed(&mut self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        seed
+    }
+
+    /// A random number.
+    pub(crate) fn random(&mut self) -> u32 {
+        self.rng.next_u32()
+    }
+
+    /// So many random octets in hex.
+    pub(crate) fn hex(&mut self, octets: usize) -> String {
+        hex(&mut self.rng, octets)
+    }
+
+    /// `Ms-Conversation-ID`: 20 octets in base64.
+    pub(crate) fn conversation_id(&mut self) -> String {
+        let mut octets = [0; 20];
+        self.rng.fill_bytes(&mut octets);
+        base64(&octets)
+    }
+}
+
+fn ua_config(config: &Config, side: Side) -> sip::UaConfig {
+    let limits = sip::Limits::default();
+    let own = config.side(side);
+    let sent_by = own.contact.clone().or_else(|| {
+        let unspecified = own.listeners.iter().any(|l| l.address.ip().is_unspecified());
+        unspecified.then(|| own.advertised().to_string())
+    });
+    sip::UaConfig {
+        product: config.product.clone(),
+        limits,
+        allow: ALLOW.to_vec(),
+        supported: ["100rel", "timer", "replaces"].map(str::to_owned).to_vec(),
+        dialect: match side {
+            Side::Lync => sip::Dialect::Lync,
+            Side::Standard => sip::Dialect::Standard,
+        },
+        sent_by,
+        ..sip::UaConfig::default()
+    }
+}
+
+fn hex(rng: &mut ChaCha20Rng, octets: usize) -> String {
+    let mut text = String::with_capacity(octets * 2);
+    for _ in 0..octets {
+        let [octet, ..] = rng.next_u32().to_be_bytes();
+        text.push(char::from_digit(u32::from(octet >> 4), 16).unwrap_or('0'));
+        text.push(char::from_digit(u32::from(octet & 15), 16).unwrap_or('0'));
+    }
+    text
+}
+
+fn base64(octets: &[u8]) -> String {
+    let letter = |six: u32| {
+        let six = u8::try_from(six & 63).unwrap_or(0);
+        char::from(match six {
+            0..=25 => b'A' + six,
+            26..=51 => b'a' + six - 26,
+            52..=61 => b'0' + six - 52,
+            62 => b'+',
+            _ => b'/',
+        })
+    };
+    let mut text = String::new();
+    for chunk in octets.chunks(3) {
+        let word = chunk.iter().fold(0_u32, |word, octet| word << 8 | u32::from(*octet));
+        let word = word << (8 * (3 - chunk.len()));
+        for at in 0..4 {
+            text.push(if at <= chunk.len() { letter(word >> (18 - 6 * at)) } else { '=' });
+        }
+    }
+    text
+}
+
+/// The methods that the gateway answers.
+const ALLOW: [sip::Method; 10] = [
+    sip::Method::Invite,
+    sip::Method::Ack,
+    sip::Method::Bye,
+    sip::Method::Cancel,
+    sip::Method::Options,
+    sip::Method::Info,
+    sip::Method::Update,
+    sip::Method::Prack,
+    sip::Method::Notify,
+    sip::Method::Benotify,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_as_in_rfc_4648() {
+        for (octets, text) in [
+            (&b""[..], ""),
+            (b"f", "Zg=="),
+            (b"fo", "Zm8="),
+            (b"foo", "Zm9v"),
+            (b"foob", "Zm9vYg=="),
+            (b"fooba", "Zm9vYmE="),
+            (b"foobar", "Zm9vYmFy"),
+            (&[0xFB, 0xFF, 0xBF], "+/+/"),
+        ] {
+            assert_eq!(base64(octets), text);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Messages as lines of a call ladder.
+
+use linkspan_sip::{Message, Path};
+
+use super::core::Core;
+use crate::event::{GatewayEvent, LadderLine};
+use crate::id::Side;
+
+/// Tells of a message that came or goes.
+pub(crate) fn show(core: &mut Core, side: Side, inbound: bool, path: Path, octets: &[u8]) {
+    // What cannot be read was or will be reported as refused.
+    let Ok(message) = Message::parse(octets) else { return };
+    let label = match (message.method_str(), message.status()) {
+        (Some(method), _) => method.to_owned(),
+        (None, Some(status)) => {
+            format!("{} {}", status.as_u16(), message.reason().unwrap_or_default())
+        }
+        (None, None) => return,
+    };
+    let call_id = message.header("Call-ID").unwrap_or_default();
+    let call = core.call_ids.get(&(side, call_id.into())).copied();
+    let line = LadderLine {
+        call,
+        side,
+        inbound,
+        path,
+        label,
+        cseq: message.header("CSeq").unwrap_or_default().to_owned(),
+        content_type: message.header("Content-Type").unwrap_or_default().to_owned(),
+        octets: octets.len(),
+    };
+    core.tell(GatewayEvent::Message(Box::new(line)));
+}

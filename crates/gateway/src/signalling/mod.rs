@@ -1,0 +1,20 @@
+//! The signalling half: calls, legs, and what is said on them.
+
+mod answer;
+mod body;
+mod call;
+mod convert;
+mod core;
+mod headers;
+mod ladder;
+mod later;
+mod local;
+mod requests;
+mod setup;
+mod streams;
+
+pub(crate) use self::call::Call;
+pub(crate) use self::core::Core;
+pub(crate) use self::ladder::show;
+pub(crate) use self::requests::stray;
+pub(crate) use self::setup::NewCall;
