@@ -210,7 +210,7 @@ impl<'a> Message<'a> {
         let at = usize::from(self.walk.integrity_sha256.ok_or(IntegrityError::Missing)?);
         let len = self.integrity_len(at);
         // RFC 8489 §14.6: at least 16, at most 32, a multiple of 4.
-        if !(16..=32).contains(&len) || len % 4 != 0 {
+        if !(16..=32).contains(&len) || !len.is_multiple_of(4) {
             return Err(IntegrityError::Unsupported);
         }
         let value = self.octets.get(at + 4..at + 4 + len).unwrap_or_default();

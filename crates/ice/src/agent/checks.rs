@@ -56,7 +56,7 @@ impl Agent {
         self.has_checks = self.has_waiting() || self.gathering.has_work();
     }
 
-    /// A check on a pair. With `nominating` it carries USE-CANDIDATE whatever the mode.
+    /// A check on a pair. `nominating`: it is to select the pair, by either side.
     pub(super) fn send_check(
         &mut self,
         stream: usize,
@@ -96,7 +96,14 @@ impl Agent {
         }
         check.sign(&remote.key);
         if check.finish().is_ok() {
-            let purpose = Purpose::Check { stream, pair: index, use_candidate, role, priority };
+            let purpose = Purpose::Check {
+                stream,
+                pair: index,
+                use_candidate,
+                insists: nominating,
+                role,
+                priority,
+            };
             self.start(id, purpose, path, octets, now);
         }
     }

@@ -143,11 +143,13 @@ impl Agent {
             this.is_impatient = !extends;
         }
         let is_open = |pair: &Pair| this.is_open(pair.component);
-        let is_pending = this.pairs.iter().any(|pair| is_open(pair) && pair.is_pending());
+        let is_possible = has_all(this, |p| p.is_pending() || p.state == PairState::Succeeded);
+        let is_pending =
+            is_possible && this.pairs.iter().any(|pair| is_open(pair) && pair.is_pending());
         let is_deciding = this
             .pairs
             .iter()
-            .any(|pair| is_open(pair) && pair.is_nominating && pair.state == PairState::Succeeded);
+            .any(|pair| is_open(pair) && pair.is_nominating && pair.state != PairState::Failed);
         let may_come = is_pending || !this.remotes_complete;
         if !this.is_impatient || is_deciding || (may_come && !is_ms) {
             return;

@@ -27,7 +27,14 @@ pub(super) struct Transaction {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Purpose {
     /// A connectivity check.
-    Check { stream: usize, pair: usize, use_candidate: bool, role: Role, priority: u32 },
+    Check {
+        stream: usize,
+        pair: usize,
+        use_candidate: bool,
+        insists: bool,
+        role: Role,
+        priority: u32,
+    },
     /// RFC 7675.
     Consent { stream: usize, component: u16 },
     /// A question to a STUN server.
@@ -196,15 +203,13 @@ impl Agent {
     fn timing(&self, purpose: Purpose) -> RetransmissionConfig {
         match purpose {
             // A nomination goes where checks have just passed: it may insist.
-            Purpose::Check { use_candidate: true, .. } if !self.is_aggressive() => {
-                RetransmissionConfig {
-                    rto: self.config.rto,
-                    rc: 12,
-                    rm: 4,
-                    rto_max: Duration::from_secs(1),
-                    ..RetransmissionConfig::default()
-                }
-            }
+            Purpose::Check { insists: true, .. } => RetransmissionConfig {
+                rto: self.config.rto,
+                rc: 12,
+                rm: 4,
+                rto_max: Duration::from_secs(1),
+                ..RetransmissionConfig::default()
+            },
             Purpose::Check { .. } => RetransmissionConfig {
                 rto: self.check_rto(),
                 rc: self.config.rc,

@@ -1,5 +1,11 @@
 //! Two agents on a virtual network.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "each test binary uses a part"
+)]
 
 use linkspan_ice::{
     Agent, AgentConfig, Credentials, IceEvent, InputError, Received, Role, SelectedPair, StreamId,
