@@ -1,10 +1,17 @@
 use crate::access_unit::AccessUnit;
-use crate::reader::AccessUnitReader;
+use crate::active_sets::pps_id_of;
+use crate::annexb::write_annex_b;
+use crate::nal::{LayerId, NalType};
+use crate::params::{Pps, Sps};
+use crate::reader::{AccessUnitReader, StreamNal};
+use crate::sei;
+use crate::temporal::TemporalIds;
 use crate::uc_to_avc::{LayerTarget, UcToAvc};
 
 /// Extracts the sub-bitstream of an operation point from an Annex B stream (H.264 §G.8.8.1).
 ///
-/// Every NAL unit of the result stands behind `00 00 00 01`.
+/// Every NAL unit of the result stands behind `00 00 00 01`. Slices without a prefix NAL unit get
+/// the temporal id that their references imply.
 ///
 /// ```
 /// use linkspan_svc::{ExtractForm, ExtractOptions, extract};
@@ -14,15 +21,13 @@ use crate::uc_to_avc::{LayerTarget, UcToAvc};
 /// ```
 #[must_use]
 pub fn extract(stream: &[u8], options: &ExtractOptions) -> Vec<u8> {
-    let mut out = Vec::with_capacity(stream.len());
-    let mut reader = AccessUnitReader::new(stream);
-    let mut unit = AccessUnit::default();
-    let target = LayerTarget { stream: options.stream, max_temporal: options.max_temporal };
-    let mut rewriter = UcToAvc::new(target);
-    while reader.read_into(&mut unit) {
-        if let Some(avc) = rewriter.process(&unit) {
-            out.extend_from_slice(avc.annex_b());
+    let mut out = Vec::with_capacity(stream.len() + stream.len() / 64);
+    match options.form {
+        ExtractForm::Normative => {
+            for_each_kept(stream, options, |nal| write_annex_b(nal.located.bytes, &mut out));
         }
+        ExtractForm::Minimal => minimal(stream, options, &mut out),
+        ExtractForm::Avc => avc(stream, options, &mut out),
     }
     out
 }
@@ -34,10 +39,12 @@ pub struct ExtractOptions {
     pub stream: u8,
     /// Target `dependency_id`.
     pub max_dependency: u8,
-    /// Target `quality_id`.
+    /// Target `quality_id`; lower dependency layers keep all of theirs.
     pub max_quality: u8,
     /// Target `temporal_id`.
     pub max_temporal: u8,
+    /// Target `priority_id`.
+    pub max_priority: u8,
     /// Which form.
     pub form: ExtractForm,
 }
@@ -50,13 +57,29 @@ impl Default for ExtractOptions {
             max_dependency: 7,
             max_quality: 15,
             max_temporal: 7,
+            max_priority: 63,
             form: ExtractForm::Normative,
         }
     }
 }
 
+impl ExtractOptions {
+    /// H.264 §G.8.8.1: whether a coded slice is of the operation point.
+    fn keeps(&self, stream: u8, layer: LayerId) -> bool {
+        stream == self.stream
+            && layer.prid <= self.max_priority
+            && layer.tid <= self.max_temporal
+            && (layer.did < self.max_dependency
+                || layer.did == self.max_dependency && layer.qid <= self.max_quality)
+    }
+
+    const fn is_base(&self) -> bool {
+        self.max_dependency == 0 && self.max_quality == 0
+    }
+}
+
 /// The form of an extracted stream.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ExtractForm {
     /// As H.264 §G.8.8.1 says: every parameter set stays.
@@ -64,6 +87,118 @@ pub enum ExtractForm {
     Normative,
     /// Without parameter sets that no kept slice uses.
     Minimal,
-    /// What a plain AVC decoder takes: [`UcToAvc`].
+    /// What a plain AVC decoder takes: [`UcToAvc`] for base layers, and for higher layers without
+    /// inter-layer prediction their rewriting to AVC. Empty where the layer depends on another.
     Avc,
+}
+
+/// Calls `each` for the NAL units of the operation point.
+fn for_each_kept<'a>(
+    stream: &'a [u8],
+    options: &ExtractOptions,
+    mut each: impl FnMut(&StreamNal<'a>),
+) {
+    let temporal = TemporalIds::of(stream, options.max_temporal);
+    let mut reader = AccessUnitReader::new(stream);
+    for index in 0.. {
+        let unit = reader.read_nals();
+        if unit.is_empty() {
+            break;
+        }
+        keep_of_unit(unit, options, |nal| temporal.layer(index, nal), &mut each);
+    }
+}
+
+fn keep_of_unit<'a>(
+    unit: &[StreamNal<'a>],
+    options: &ExtractOptions,
+    layer_of: impl Fn(&StreamNal<'a>) -> LayerId,
+    each: &mut impl FnMut(&StreamNal<'a>),
+) {
+    let keeps = |nal: &StreamNal<'a>| options.keeps(nal.stream, layer_of(nal));
+    let mut slices = unit.iter().filter(|n| n.kind.is_vcl()).peekable();
+    // Step 2: an access unit without a slice of the target goes with everything in it.
+    if slices.peek().is_some() && !slices.any(keeps) {
+        return;
+    }
+    let mut last_slice_kept = true;
+    for (index, nal) in unit.iter().enumerate() {
+        let kept = match nal.kind {
+            kind if kind.is_vcl() => {
+                last_slice_kept = keeps(nal);
+                last_slice_kept
+            }
+            // Steps 3 and 4: a prefix goes with its slice, and none is in a base stream.
+            NalType::Prefix => {
+                !options.is_base()
+                    && unit.get(index + 1).is_none_or(|n| !n.kind.is_vcl() || keeps(n))
+            }
+            NalType::SubsetSps => !options.is_base(),
+            NalType::Sei => !(options.is_base() && sei::is_scalable(nal.located.bytes)),
+            NalType::Filler => last_slice_kept,
+            _ => true,
+        };
+        if kept {
+            each(nal);
+        }
+    }
+}
+
+fn minimal(stream: &[u8], options: &ExtractOptions, out: &mut Vec<u8>) {
+    let mut kept = Vec::new();
+    for_each_kept(stream, options, |nal| kept.push(*nal));
+    // Numbers that slices of types 1 and 5, and of type 20, name.
+    let mut pps = [[false; 256]; 2];
+    for nal in kept.iter().filter(|n| n.kind.is_vcl()) {
+        let extension = usize::from(nal.kind == NalType::SliceExtension);
+        if let Some(slot) = pps_id_of(nal.located.bytes)
+            .and_then(|id| pps.get_mut(extension)?.get_mut(usize::from(id)))
+        {
+            *slot = true;
+        }
+    }
+    let uses = |extension: usize, id: u8| {
+        pps.get(extension).is_some_and(|t| t.get(usize::from(id)) == Some(&true))
+    };
+    let mut sps = [0u32; 2];
+    for set in kept.iter().filter_map(|n| Pps::parse(n.located.bytes).ok()) {
+        for (extension, used) in sps.iter_mut().enumerate() {
+            *used |= u32::from(uses(extension, set.id)) << (set.sps_id & 31);
+        }
+    }
+    for nal in &kept {
+        let bytes = nal.located.bytes;
+        let sps_used = |used: u32| Sps::parse(bytes).is_ok_and(|s| used >> (s.id & 31) & 1 != 0);
+        let wanted = match nal.kind {
+            NalType::Sps => sps_used(sps[0]),
+            NalType::SubsetSps => sps_used(sps[1]),
+            NalType::Pps => Pps::parse(bytes).is_ok_and(|p| uses(0, p.id) || uses(1, p.id)),
+            _ => true,
+        };
+        if wanted {
+            write_annex_b(bytes, out);
+        }
+    }
+}
+
+fn avc(stream: &[u8], options: &ExtractOptions, out: &mut Vec<u8>) {
+    let temporal = TemporalIds::of(stream, options.max_temporal);
+    let target = LayerTarget { stream: options.stream, max_temporal: options.max_temporal };
+    let mut rewriter = UcToAvc::new(target);
+    let mut reader = AccessUnitReader::new(stream);
+    let mut unit = AccessUnit::default();
+    for index in 0.. {
+        let nals = reader.read_nals();
+        if nals.is_empty() {
+            break;
+        }
+        unit.reset(0);
+        for nal in nals {
+            let layer = nal.layer.or_else(|| nal.kind.is_vcl().then(|| temporal.layer(index, nal)));
+            unit.push_in(nal.located.bytes, layer, nal.stream);
+        }
+        if let Some(avc) = rewriter.process(&unit) {
+            out.extend_from_slice(avc.annex_b());
+        }
+    }
 }

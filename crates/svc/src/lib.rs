@@ -6,6 +6,7 @@ mod active_sets;
 mod annexb;
 mod avc_to_uc;
 mod bits;
+mod dpb;
 mod error;
 mod extract;
 mod limits;
@@ -16,7 +17,9 @@ mod reader;
 mod rtp;
 mod sei;
 mod slice;
+mod slice_syntax;
 mod splitter;
+mod temporal;
 mod uc_to_avc;
 
 pub use access_unit::{AccessUnit, Nal, Nals};
@@ -30,7 +33,7 @@ pub use extract::{ExtractForm, ExtractOptions, extract};
 pub use limits::Limits;
 pub use nal::{LayerId, NalHeader, NalType, SvcExtension};
 pub use params::{BitstreamRestriction, Cropping, ParameterSets, Pps, Sps, SvcSpsExtension, Vui};
-pub use reader::AccessUnitReader;
+pub use reader::{AccessUnitReader, StreamNal};
 pub use rtp::{
     Depacketizer, DepacketizerConfig, PacketizationMode, Packetizer, PacketizerConfig,
     PacketizerFormat, Payload, PayloadFormat, PayloadMeta, Payloads,

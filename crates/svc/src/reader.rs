@@ -1,5 +1,6 @@
 use crate::access_unit::AccessUnit;
-use crate::annexb::{NalUnits, nal_units};
+use crate::annexb::{LocatedNal, LocatedNalUnits, located_nal_units};
+use crate::nal::{LayerId, NalType, SvcExtension};
 use crate::params::ParameterSets;
 use crate::splitter::{Place, Splitter};
 
@@ -24,10 +25,11 @@ use crate::splitter::{Place, Splitter};
 /// ```
 #[derive(Clone, Debug)]
 pub struct AccessUnitReader<'a> {
-    nals: NalUnits<'a>,
+    nals: LocatedNalUnits<'a>,
     splitter: Splitter,
     /// Units read that may belong to the next access unit.
-    held: Vec<&'a [u8]>,
+    held: Vec<StreamNal<'a>>,
+    current: Vec<StreamNal<'a>>,
     timestamp: u32,
     frame_ticks: u32,
 }
@@ -37,9 +39,10 @@ impl<'a> AccessUnitReader<'a> {
     #[must_use]
     pub fn new(stream: &'a [u8]) -> Self {
         Self {
-            nals: nal_units(stream),
+            nals: located_nal_units(stream),
             splitter: Splitter::default(),
             held: Vec::new(),
+            current: Vec::new(),
             timestamp: 0,
             frame_ticks: 3_000,
         }
@@ -61,35 +64,44 @@ impl<'a> AccessUnitReader<'a> {
     /// Reads the next access unit into `unit`; `false` at the end of the stream.
     pub fn read_into(&mut self, unit: &mut AccessUnit) -> bool {
         unit.reset(self.timestamp);
-        self.release_held(unit);
-        while let Some(nal) = self.nals.next() {
-            match self.splitter.next(nal) {
-                Place::Held => self.held.push(nal),
-                Place::Same => {
-                    self.release_held(unit);
-                    unit.push(nal);
-                }
-                Place::New => {
-                    self.held.push(nal);
-                    if !unit.is_empty() {
-                        break;
-                    }
-                    self.release_held(unit);
-                }
-            }
-        }
-        if unit.is_empty() {
-            self.release_held(unit);
-        }
-        self.splitter.number_streams(unit);
         self.timestamp = self.timestamp.wrapping_add(self.frame_ticks);
+        for nal in self.read_nals() {
+            unit.push_in(nal.located.bytes, nal.layer, nal.stream);
+        }
         !unit.is_empty()
     }
 
-    fn release_held(&mut self, unit: &mut AccessUnit) {
-        for nal in self.held.drain(..) {
-            unit.push(nal);
+    /// The NAL units of the next access unit, where they stand in the stream; empty at its end.
+    pub fn read_nals(&mut self) -> &[StreamNal<'a>] {
+        self.current.clear();
+        self.current.append(&mut self.held);
+        while let Some(nal) = self.nals.next() {
+            let nal = StreamNal::new(nal);
+            match self.splitter.next(nal.located.bytes) {
+                Place::Held => self.held.push(nal),
+                Place::Same => {
+                    self.current.append(&mut self.held);
+                    self.current.push(nal);
+                }
+                Place::New => {
+                    self.held.push(nal);
+                    if !self.current.is_empty() {
+                        break;
+                    }
+                    self.current.append(&mut self.held);
+                }
+            }
         }
+        if self.current.is_empty() {
+            self.current.append(&mut self.held);
+        }
+        let mut prefix = None;
+        for nal in &mut self.current {
+            nal.layer = nal.own_layer().or_else(|| prefix.filter(|_| nal.kind.is_vcl()));
+            prefix = nal.layer.filter(|_| nal.kind == NalType::Prefix);
+        }
+        self.splitter.number_streams(&mut self.current);
+        &self.current
     }
 }
 
@@ -99,5 +111,34 @@ impl Iterator for AccessUnitReader<'_> {
     fn next(&mut self) -> Option<AccessUnit> {
         let mut unit = AccessUnit::default();
         self.read_into(&mut unit).then_some(unit)
+    }
+}
+
+/// A NAL unit of a byte stream, with its place and its layer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StreamNal<'a> {
+    /// The octets and where they stand.
+    pub located: LocatedNal<'a>,
+    /// Its kind.
+    pub kind: NalType,
+    /// Its layer, where the unit or a prefix NAL unit tells.
+    pub layer: Option<LayerId>,
+    /// Its simulcast stream, numbered from 0; 0 without simulcast.
+    pub stream: u8,
+}
+
+impl<'a> StreamNal<'a> {
+    fn new(located: LocatedNal<'a>) -> Self {
+        let kind = NalType::new(located.bytes.first().copied().unwrap_or(0));
+        Self { located, kind, layer: None, stream: 0 }
+    }
+
+    fn own_layer(&self) -> Option<LayerId> {
+        match self.kind {
+            NalType::Prefix | NalType::SliceExtension => {
+                SvcExtension::parse(self.located.bytes).ok().map(|s| s.layer())
+            }
+            _ => None,
+        }
     }
 }

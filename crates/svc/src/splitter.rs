@@ -1,10 +1,10 @@
 //! Where access units begin (H.264 §7.4.1.2.3, §7.4.1.2.4, §G.7.4.1.2.4).
 
-use crate::access_unit::{AccessUnit, Nal};
 use crate::active_sets::pps_id_of;
 use crate::bits::BitReader;
 use crate::nal::NalType;
 use crate::params::{ParameterSets, Pps, Sps};
+use crate::reader::StreamNal;
 use crate::slice::SliceHeader;
 
 /// Where a NAL unit belongs.
@@ -113,35 +113,34 @@ impl Splitter {
         !beside
     }
 
-    /// Numbers the simulcast streams of `unit`, in the order of their sequence parameter sets.
-    pub(crate) fn number_streams(&mut self, unit: &mut AccessUnit) {
+    /// Numbers the simulcast streams of an access unit, in the order of their sequence parameter
+    /// sets.
+    pub(crate) fn number_streams(&mut self, unit: &mut [StreamNal<'_>]) {
         if !self.simulcast {
             return;
         }
         self.learn_streams(unit);
         // From the back, so that a prefix or SEI takes the stream of what follows it.
         let mut following = 0;
-        for index in (0..unit.len()).rev() {
-            let Some(nal) = unit.nal(index) else { continue };
+        for nal in unit.iter_mut().rev() {
             let sps_id = match nal.kind {
-                NalType::Sps => Sps::parse(nal.bytes).map(|s| s.id).ok(),
-                NalType::Pps => Pps::parse(nal.bytes).map(|p| p.sps_id).ok(),
-                _ => self.sps_id_of(&nal),
+                NalType::Sps => Sps::parse(nal.located.bytes).map(|s| s.id).ok(),
+                NalType::Pps => Pps::parse(nal.located.bytes).map(|p| p.sps_id).ok(),
+                _ => self.sps_id_of(nal),
             };
-            let (stream, layer) = (sps_id.map_or(following, |id| self.stream_of(id)), nal.layer);
+            nal.stream = sps_id.map_or(following, |id| self.stream_of(id));
             if nal.kind.is_vcl() {
-                following = stream;
+                following = nal.stream;
             }
-            unit.set_layer(index, layer, stream);
         }
     }
 
     /// Pictures side by side are numbered; encoders may take new numbers for their sets at each
     /// IDR picture, and then the picture size tells a stream that comes alone.
-    fn learn_streams(&mut self, unit: &AccessUnit) {
+    fn learn_streams(&mut self, unit: &[StreamNal<'_>]) {
         let mut present = 0u32;
         for nal in unit.iter().filter(|n| n.kind != NalType::SliceExtension) {
-            present |= self.sps_id_of(&nal).map_or(0, |id| 1 << (id & 31));
+            present |= self.sps_id_of(nal).map_or(0, |id| 1 << (id & 31));
         }
         let alone = present.count_ones() == 1;
         for id in (0..32u8).filter(|id| present >> id & 1 != 0) {
@@ -160,8 +159,8 @@ impl Splitter {
         }
     }
 
-    fn sps_id_of(&self, nal: &Nal<'_>) -> Option<u8> {
-        let pps_id = nal.kind.is_vcl().then(|| pps_id_of(nal.bytes))??;
+    fn sps_id_of(&self, nal: &StreamNal<'_>) -> Option<u8> {
+        let pps_id = nal.kind.is_vcl().then(|| pps_id_of(nal.located.bytes))??;
         self.sets.pps(pps_id).map(|p| p.sps_id)
     }
 

@@ -169,13 +169,10 @@ impl Packetizer {
             self.oversized += 1;
             return;
         }
-        // RFC 6184 §5.8: the NAL unit's first octet is not repeated. Parts of equal size keep the
-        // last one from being tiny.
-        let body = len - 1;
-        let size = body.div_ceil(body.div_ceil(room));
+        // RFC 6184 §5.8: the NAL unit's first octet is not repeated.
         let mut from = 1;
         while from < len {
-            let to = (from + size).min(len);
+            let to = (from + room).min(len);
             let form = Form::FuA { range: from..to, first: from == 1, last: to == len };
             self.plans.push(Plan { item, form, marker: false });
             from = to;

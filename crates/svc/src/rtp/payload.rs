@@ -32,17 +32,8 @@ pub(crate) fn split<'a>(
     let Some(&first) = payload.first() else { return Err(DepacketizeError::Empty) };
     let kind = NalType::new(first);
     match kind {
-        NalType::StapA => aggregate(payload, 1, 0, each),
-        // RFC 6184 §5.7.1, §5.7.2: a decoding order number, and time offsets in MTAPs. Where nothing
-        // is interleaved, transmission order is decoding order.
-        NalType::Interleaved(25) if format == PayloadFormat::Avc => aggregate(payload, 3, 0, each),
-        NalType::Interleaved(v @ 26..=27) if format == PayloadFormat::Avc => {
-            aggregate(payload, 3, if v == 26 { 3 } else { 4 }, each)
-        }
-        NalType::FuA => each(Piece::Fragment(fragment(payload, 2)?)),
-        NalType::Interleaved(29) if format == PayloadFormat::Avc => {
-            each(Piece::Fragment(fragment(payload, 4)?))
-        }
+        NalType::StapA => aggregate(payload, each),
+        NalType::FuA => each(Piece::Fragment(fragment(payload)?)),
         NalType::Pacsi if format == PayloadFormat::UcSvc => each(Piece::Whole(payload)),
         // RFC 6190 §4.10: an empty NAL unit only says that there is nothing.
         NalType::Multi
@@ -57,37 +48,29 @@ pub(crate) fn split<'a>(
     }
 }
 
-/// `front` octets, then units behind their lengths and `skip` octets of decoding order and time.
+/// RFC 6184 §5.7.1: one octet, then units behind their lengths.
 fn aggregate<'a>(
     payload: &'a [u8],
-    front: usize,
-    skip: usize,
     each: &mut dyn FnMut(Piece<'a>) -> Result<(), DepacketizeError>,
 ) -> Result<(), DepacketizeError> {
-    let Some(mut rest) = payload.get(front..) else {
-        return Err(DepacketizeError::Truncated { at: 0 });
-    };
+    let mut rest = payload.get(1..).unwrap_or_default();
     if rest.is_empty() {
-        return Err(DepacketizeError::Truncated { at: front });
+        return Err(DepacketizeError::Truncated { at: 1 });
     }
     while let Some((size, tail)) = rest.split_first_chunk::<2>() {
         let at = payload.len() - rest.len();
         let size = usize::from(u16::from_be_bytes(*size));
-        // RFC 6184 §5.7.2: in MTAPs the size covers the decoding order number and time offset.
-        let (Some((unit, tail)), true) = (tail.split_at_checked(size), size > skip) else {
+        let Some((unit, tail)) = tail.split_at_checked(size) else {
             return Err(DepacketizeError::Truncated { at });
         };
-        let unit = unit.get(skip..).unwrap_or_default();
+        rest = tail;
+        let Some(&first) = unit.first() else { continue };
         // RFC 6184 §5.7: an aggregation packet holds no aggregation packet and no fragment.
-        match NalType::new(unit.first().copied().unwrap_or(0)) {
-            NalType::Pacsi => {}
-            kind if kind.is_rtp_only() => {
-                return Err(DepacketizeError::NotAllowed { kind: kind.value() });
-            }
-            _ => {}
+        let kind = NalType::new(first);
+        if kind.is_rtp_only() && kind != NalType::Pacsi {
+            return Err(DepacketizeError::NotAllowed { kind: kind.value() });
         }
         each(Piece::Whole(unit))?;
-        rest = tail;
     }
     if rest.is_empty() {
         Ok(())
@@ -96,17 +79,15 @@ fn aggregate<'a>(
     }
 }
 
-fn fragment(payload: &[u8], front: usize) -> Result<Fragment<'_>, DepacketizeError> {
-    let [indicator, header, ..] = *payload else {
+fn fragment(payload: &[u8]) -> Result<Fragment<'_>, DepacketizeError> {
+    let [indicator, header, ref bytes @ ..] = *payload else {
         return Err(DepacketizeError::Truncated { at: 0 });
     };
     let (start, end) = (header & 0x80 != 0, header & 0x40 != 0);
-    // RFC 6184 §5.8: start and end never in one fragment; FUs of RTP's own types do not exist. A
-    // PACSI must not be fragmented (RFC 6190 §4.9).
+    // RFC 6184 §5.8: start and end never in one fragment, and RTP's own types are not fragmented; a
+    // PACSI must not be either (RFC 6190 §4.9).
     if start && end || NalType::new(header).is_rtp_only() {
         return Err(DepacketizeError::BadFragment);
     }
-    // The decoding order number of an FU-B stands in the first fragment only, which is the FU-B.
-    let bytes = payload.get(front..).ok_or(DepacketizeError::Truncated { at: 2 })?;
     Ok(Fragment { header: indicator & 0xe0 | header & 0x1f, start, end, bytes })
 }

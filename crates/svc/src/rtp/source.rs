@@ -19,7 +19,8 @@ pub(crate) struct Source {
     /// Where a restarted source would go on.
     restart: Option<u16>,
     unit: Option<AccessUnit>,
-    fragmenting: bool,
+    /// First octet of the NAL unit whose fragments are being joined.
+    fragmenting: Option<u8>,
     /// The unit's start is not proven to have arrived.
     open_start: bool,
     /// The PACSI of the access unit in progress.
@@ -61,7 +62,7 @@ impl Source {
             expected: None,
             restart: None,
             unit: None,
-            fragmenting: false,
+            fragmenting: None,
             open_start: false,
             pacsi_layer: None,
             last_layer: None,
@@ -241,6 +242,11 @@ impl Source {
         if unit.len() >= cx.limits.access_unit_nals {
             return Err(DepacketizeError::TooLarge { limit: cx.limits.access_unit_nals });
         }
+        if nal.first().is_some_and(|b| b & 0x80 != 0) {
+            // RFC 6184 §1.3: a network element saw damage.
+            unit.set_damaged(true);
+            return Ok(());
+        }
         self.check_start(unit, kind, nal.get(1..).unwrap_or_default());
         let layer = self.layer(unit, nal, cx.format);
         unit.push_in(nal, layer, 0);
@@ -267,14 +273,18 @@ impl Source {
             let layer = self.layer(unit, &head, format);
             unit.begin(layer, 0);
             unit.extend(&[fragment.header]);
-            self.fragmenting = true;
-        } else if !self.fragmenting {
+            self.fragmenting = Some(fragment.header);
+        } else if self.fragmenting.is_none() {
             // The start was lost: RFC 6184 §5.8, the rest is discarded.
             unit.set_damaged(true);
             return Ok(());
+        } else if self.fragmenting != Some(fragment.header) {
+            return Err(DepacketizeError::BadFragment);
         }
         unit.extend(fragment.bytes);
-        self.fragmenting = !fragment.end;
+        if fragment.end {
+            self.fragmenting = None;
+        }
         Ok(())
     }
 
@@ -336,8 +346,7 @@ impl Source {
     /// Takes an unfinished NAL unit back (RFC 6184 §5.8 lets a receiver pass it on; no decoder
     /// gains by it).
     fn break_fragment_of(&mut self, unit: &mut AccessUnit) {
-        if self.fragmenting {
-            self.fragmenting = false;
+        if self.fragmenting.take().is_some() {
             unit.pop();
             unit.set_damaged(true);
         }

@@ -1,0 +1,248 @@
+//! The reference pictures that a decoder holds (H.264 §8.2.4, §8.2.5), frames only.
+
+use crate::params::Sps;
+use crate::slice_syntax::{Marking, Modifications, SliceSyntax};
+
+/// The reference frames in a decoder, each with what the caller wants to know about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Dpb<T> {
+    frames: Vec<Frame<T>>,
+    prev_ref_frame_num: Option<u32>,
+    max_frames: usize,
+    max_frame_num: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<T> {
+    pub(crate) frame_num: u32,
+    pub(crate) long_term: Option<u32>,
+    /// `None` for a frame that never came.
+    pub(crate) tag: Option<T>,
+}
+
+impl<T> Default for Dpb<T> {
+    fn default() -> Self {
+        Self { frames: Vec::new(), prev_ref_frame_num: None, max_frames: 1, max_frame_num: 16 }
+    }
+}
+
+impl<T: Copy> Dpb<T> {
+    /// Prepares for a picture: forgets everything at an IDR picture, and fills the frame numbers
+    /// that are missing (§8.2.5.2). Returns how many are missing.
+    pub(crate) fn begin(&mut self, frame_num: u32, idr: bool, sps: &Sps) -> u32 {
+        self.max_frames = usize::from(sps.max_num_ref_frames).max(1);
+        self.max_frame_num = 1 << sps.log2_max_frame_num;
+        if idr {
+            self.frames.clear();
+            self.prev_ref_frame_num = Some(0);
+            return 0;
+        }
+        let Some(previous) = self.prev_ref_frame_num else { return 0 };
+        let step = frame_num.wrapping_sub(previous) & (self.max_frame_num - 1);
+        let missing = step.saturating_sub(1);
+        // Only the last few can still be there afterwards.
+        let kept = missing.min(u32::try_from(self.max_frames).unwrap_or(16));
+        for back in (1..=kept).rev() {
+            let number = frame_num.wrapping_sub(back) & (self.max_frame_num - 1);
+            self.slide();
+            self.frames.push(Frame { frame_num: number, long_term: None, tag: None });
+        }
+        if missing > 0 {
+            self.prev_ref_frame_num = Some(frame_num.wrapping_sub(1) & (self.max_frame_num - 1));
+        }
+        missing
+    }
+
+    /// `PicNum` of a short-term frame (§8.2.4.1).
+    fn pic_num(&self, frame: &Frame<T>, current: u32) -> i64 {
+        let wrap = if frame.frame_num > current { i64::from(self.max_frame_num) } else { 0 };
+        i64::from(frame.frame_num) - wrap
+    }
+
+    /// Indices of frames in the initial order of list 0 for P slices (§8.2.4.2.1).
+    fn initial_list(&self, current: u32) -> Vec<usize> {
+        let mut list: Vec<usize> = (0..self.frames.len()).collect();
+        list.sort_by_key(|&i| match self.frames.get(i) {
+            Some(f) => match f.long_term {
+                Some(index) => (1, i64::from(index)),
+                None => (0, -self.pic_num(f, current)),
+            },
+            None => (2, 0),
+        });
+        list
+    }
+
+    /// Reference list 0 of a P slice, as far as it is active; `None` where an entry names nothing.
+    pub(crate) fn list0(
+        &self,
+        current: u32,
+        modifications: &Modifications,
+        active: u8,
+    ) -> Vec<Option<usize>> {
+        let active = usize::from(active);
+        let mut list: Vec<Option<usize>> =
+            self.initial_list(current).into_iter().map(Some).collect();
+        list.resize(active, None);
+        let mut predicted = i64::from(current);
+        for (place, &(idc, operand)) in modifications.commands.iter().enumerate() {
+            // §8.2.4.3.
+            let found = match idc {
+                0 | 1 => {
+                    let difference = i64::from(operand) + 1;
+                    let max = i64::from(self.max_frame_num);
+                    predicted += if idc == 0 { -difference } else { difference };
+                    predicted = predicted.rem_euclid(max);
+                    let wanted =
+                        if predicted > i64::from(current) { predicted - max } else { predicted };
+                    self.short_term(wanted, current)
+                }
+                2 => self.frames.iter().position(|f| f.long_term == Some(operand)),
+                _ => None,
+            };
+            if place >= active {
+                break;
+            }
+            list.insert(place, found);
+            // The entry moves forward: its old place is closed.
+            if found.is_some()
+                && let Some(old) =
+                    list.iter().skip(place + 1).position(|&e| e == found).map(|p| p + place + 1)
+            {
+                list.remove(old);
+            }
+            list.truncate(active);
+        }
+        list
+    }
+
+    fn short_term(&self, pic_num: i64, current: u32) -> Option<usize> {
+        self.frames
+            .iter()
+            .position(|f| f.long_term.is_none() && self.pic_num(f, current) == pic_num)
+    }
+
+    pub(crate) fn frame(&self, index: usize) -> Option<&Frame<T>> {
+        self.frames.get(index)
+    }
+
+    pub(crate) fn frames(&self) -> &[Frame<T>] {
+        &self.frames
+    }
+
+    /// The operand pairs of modification commands that put `wanted` in front, in this order; empty
+    /// when the initial order does so already.
+    pub(crate) fn commands_for(&self, current: u32, wanted: &[usize]) -> Vec<(u8, u32)> {
+        let initial = self.initial_list(current);
+        if initial.get(..wanted.len()) == Some(wanted) {
+            return Vec::new();
+        }
+        let max = i64::from(self.max_frame_num);
+        let mut predicted = i64::from(current);
+        let mut commands = Vec::new();
+        for frame in wanted.iter().filter_map(|&i| self.frames.get(i)) {
+            if let Some(index) = frame.long_term {
+                commands.push((2, index));
+                continue;
+            }
+            let number = self.pic_num(frame, current).rem_euclid(max);
+            let down = (predicted - number).rem_euclid(max);
+            // A difference of zero is written as a full turn (§7.4.3.1).
+            let (idc, difference) = if down == 0 {
+                (0, max)
+            } else if down <= max / 2 {
+                (0, down)
+            } else {
+                (1, max - down)
+            };
+            commands.push((idc, u32::try_from(difference - 1).unwrap_or(0)));
+            predicted = number;
+        }
+        commands
+    }
+
+    /// Frees a place for another reference frame (§8.2.5.3).
+    fn slide(&mut self) {
+        while self.frames.len() >= self.max_frames {
+            let oldest = self.frames.iter().position(|f| f.long_term.is_none()).unwrap_or(0);
+            self.frames.remove(oldest);
+        }
+    }
+
+    /// Marks references behind a picture and adds it (§8.2.5); `picture` is `None` when it is none.
+    pub(crate) fn end(
+        &mut self,
+        frame_num: u32,
+        idr: bool,
+        marking: &Marking,
+        reference: bool,
+        tag: Option<T>,
+    ) {
+        if !reference {
+            // A picture that nothing refers to takes the next number without using it up.
+            return;
+        }
+        let mut long_term = (idr && marking.long_term_reference).then_some(0);
+        let mut frame_num = frame_num;
+        match &marking.adaptive {
+            Some(commands) if !idr => {
+                for &(operation, a, b) in commands {
+                    self.command(operation, a, b, frame_num, &mut long_term);
+                    if operation == 5 {
+                        frame_num = 0;
+                    }
+                }
+                while self.frames.len() >= self.max_frames.max(1) {
+                    // A conforming stream never gets here; a damaged one must not grow.
+                    self.slide();
+                }
+            }
+            _ => self.slide(),
+        }
+        self.prev_ref_frame_num = Some(frame_num);
+        self.frames.push(Frame { frame_num, long_term, tag });
+    }
+
+    /// One memory management control operation (§8.2.5.4).
+    fn command(&mut self, operation: u8, a: u32, b: u32, current: u32, own: &mut Option<u32>) {
+        let number = i64::from(current) - i64::from(a) - 1;
+        match operation {
+            1 => {
+                if let Some(index) = self.short_term(number, current) {
+                    self.frames.remove(index);
+                }
+            }
+            2 => self.frames.retain(|f| f.long_term != Some(a)),
+            3 => {
+                let index = self.short_term(number, current);
+                let Some(mut frame) = index.map(|i| self.frames.remove(i)) else { return };
+                self.frames.retain(|f| f.long_term != Some(b));
+                frame.long_term = Some(b);
+                self.frames.push(frame);
+            }
+            4 => self.frames.retain(|f| f.long_term.is_none_or(|l| l < a)),
+            5 => self.frames.clear(),
+            6 => {
+                self.frames.retain(|f| f.long_term != Some(a));
+                *own = Some(a);
+            }
+            _ => {}
+        }
+    }
+
+    /// `frame_num` of the last reference picture.
+    pub(crate) const fn previous_reference(&self) -> Option<u32> {
+        self.prev_ref_frame_num
+    }
+
+    /// The tags of the frames that a slice may predict from; `None` for one that is missing.
+    pub(crate) fn references(&self, slice: &SliceSyntax) -> Vec<Option<T>> {
+        let list = self.list0(slice.header.frame_num, &slice.modifications[0], slice.active[0]);
+        let mut tags: Vec<Option<T>> =
+            list.into_iter().map(|e| e.and_then(|i| self.frames.get(i)?.tag)).collect();
+        if slice.active[1] > 0 {
+            // B slices: every frame may be in list 1.
+            tags.extend(self.frames.iter().map(|f| f.tag));
+        }
+        tags
+    }
+}

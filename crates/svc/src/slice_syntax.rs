@@ -1,0 +1,311 @@
+//! The rest of a slice header (H.264 §7.3.3, §G.7.3.3.4): references, marking, and where each part
+//! stands.
+
+use crate::bits::{BitReader, unescape};
+use crate::error::ParseError;
+use crate::nal::NalType;
+use crate::params::{ParameterSets, Pps, Sps};
+use crate::slice::{SliceHeader, SliceType};
+
+/// A slice header with everything in it that a rewriter needs.
+#[derive(Clone, Debug)]
+pub(crate) struct SliceSyntax {
+    pub(crate) header: SliceHeader,
+    /// Entries of list 0 (and 1) that macroblocks may name.
+    pub(crate) active: [u8; 2],
+    /// Modification commands of list 0 and list 1.
+    pub(crate) modifications: [Modifications; 2],
+    pub(crate) marking: Marking,
+    pub(crate) cabac: bool,
+    pub(crate) at: Positions,
+}
+
+/// Bit positions in the payload without emulation prevention.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Positions {
+    pub(crate) frame_num: usize,
+    pub(crate) frame_num_end: usize,
+    pub(crate) modifications: usize,
+    pub(crate) modifications_end: usize,
+    pub(crate) marking: usize,
+    pub(crate) marking_end: usize,
+    /// Bits that only a scalable extension has, to be left out in AVC.
+    pub(crate) scalable: [(usize, usize); 4],
+    /// Where the slice data begins (before `cabac_alignment_one_bit`).
+    pub(crate) data: usize,
+}
+
+/// `ref_pic_list_modification` commands of one list (H.264 §7.3.3.1).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Modifications {
+    /// `modification_of_pic_nums_idc` and its operand.
+    pub(crate) commands: Vec<(u8, u32)>,
+}
+
+/// `dec_ref_pic_marking` (H.264 §7.3.3.3).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Marking {
+    pub(crate) long_term_reference: bool,
+    /// `memory_management_control_operation` and its operands, without the closing 0; `None` for
+    /// the sliding window.
+    pub(crate) adaptive: Option<Vec<(u8, u32, u32)>>,
+}
+
+/// What a slice needs to be read, kept between slices for its memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SliceReader {
+    /// The payload behind the NAL unit header, without emulation prevention.
+    pub(crate) payload: Vec<u8>,
+}
+
+impl SliceReader {
+    /// Reads a slice header to its end; `payload` then holds the slice.
+    pub(crate) fn read(
+        &mut self,
+        nal: &[u8],
+        sets: &ParameterSets,
+    ) -> Result<SliceSyntax, ParseError> {
+        let (svc, body) = SliceHeader::split(nal)?;
+        self.payload.clear();
+        unescape(body, &mut self.payload);
+        let bits = BitReader::raw(&self.payload);
+        let (header, mut bits, pps, sps) = SliceHeader::read_from(nal, svc, bits, sets)?;
+        read_rest(nal, header, &mut bits, pps, sps, &self.payload)
+    }
+}
+
+fn read_rest(
+    nal: &[u8],
+    header: SliceHeader,
+    r: &mut BitReader<'_>,
+    pps: &Pps,
+    sps: &Sps,
+    payload: &[u8],
+) -> Result<SliceSyntax, ParseError> {
+    let mut s = SliceSyntax {
+        header,
+        active: [pps.num_ref_idx_l0, pps.num_ref_idx_l1],
+        modifications: [Modifications::default(), Modifications::default()],
+        marking: Marking::default(),
+        cabac: pps.cabac,
+        at: Positions::default(),
+    };
+    s.find_frame_num(payload, sps)?;
+    let extension = sps.svc.filter(|_| header.svc.is_some());
+    let base_quality = header.svc.is_none_or(|e| e.qid == 0);
+    let predicted = header.svc.is_some_and(|e| !e.no_inter_layer_pred);
+    if base_quality {
+        s.read_references(r)?;
+        s.read_weights(r, pps, sps, predicted)?;
+        s.at.marking = r.position();
+        s.at.marking_end = r.position();
+        if header.ref_idc != 0 {
+            s.read_marking(r)?;
+            s.at.marking_end = r.position();
+            if extension.is_some_and(|e| !e.slice_header_restriction) {
+                s.skip_base_marking(r)?;
+            }
+        }
+    }
+    if pps.cabac && !matches!(header.slice_type, SliceType::I | SliceType::Si) {
+        r.ue_max("cabac_init_idc", 2)?;
+    }
+    r.se()?; // slice_qp_delta
+    if matches!(header.slice_type, SliceType::Sp | SliceType::Si) {
+        if header.slice_type == SliceType::Sp {
+            r.flag()?;
+        }
+        r.se()?;
+    }
+    if pps.deblocking_control && r.ue_max("disable_deblocking_filter_idc", 6)? != 1 {
+        r.se()?;
+        r.se()?;
+    }
+    if pps.slice_groups > 1 && (3..=5).contains(&pps.slice_group_map_type) {
+        skip_slice_group(r, pps, sps)?;
+    }
+    if predicted {
+        // The layer cannot become AVC: what follows is not needed.
+        return Err(ParseError::OutOfRange {
+            element: "no_inter_layer_pred_flag",
+            at: r.position(),
+        });
+    }
+    if extension.is_some_and(|e| !e.slice_header_restriction) {
+        let from = r.position();
+        if r.u(4)? != 0 || r.u(4)? != 15 {
+            return Err(ParseError::OutOfRange { element: "scan_idx_start", at: r.position() });
+        }
+        s.at.scalable[1] = (from, r.position());
+    }
+    s.at.data = r.position();
+    let _ = nal;
+    Ok(s)
+}
+
+impl SliceSyntax {
+    /// `frame_num` stands behind three Exp-Golomb codes and `colour_plane_id`.
+    fn find_frame_num(&mut self, payload: &[u8], sps: &Sps) -> Result<(), ParseError> {
+        let mut r = BitReader::raw(payload);
+        r.ue()?;
+        r.ue()?;
+        r.ue()?;
+        if sps.separate_colour_plane {
+            r.u(2)?;
+        }
+        self.at.frame_num = r.position();
+        self.at.frame_num_end = r.position() + usize::from(sps.log2_max_frame_num);
+        Ok(())
+    }
+
+    fn read_references(&mut self, r: &mut BitReader<'_>) -> Result<(), ParseError> {
+        let (p, b) = match self.header.slice_type {
+            SliceType::P | SliceType::Sp => (true, false),
+            SliceType::B => (true, true),
+            _ => (false, false),
+        };
+        if b {
+            r.flag()?; // direct_spatial_mv_pred_flag
+        }
+        if p && r.flag()? {
+            self.active[0] = 1 + r.ue_u8("num_ref_idx_l0_active_minus1", 31)?;
+            if b {
+                self.active[1] = 1 + r.ue_u8("num_ref_idx_l1_active_minus1", 31)?;
+            }
+        }
+        if !p {
+            self.active = [0, 0];
+        } else if !b {
+            self.active[1] = 0;
+        }
+        self.at.modifications = r.position();
+        if p {
+            self.modifications[0].read(r)?;
+        }
+        if b {
+            self.modifications[1].read(r)?;
+        }
+        self.at.modifications_end = r.position();
+        Ok(())
+    }
+
+    fn read_weights(
+        &mut self,
+        r: &mut BitReader<'_>,
+        pps: &Pps,
+        sps: &Sps,
+        predicted: bool,
+    ) -> Result<(), ParseError> {
+        let weighted = match self.header.slice_type {
+            SliceType::P | SliceType::Sp => pps.weighted_pred,
+            SliceType::B => pps.weighted_bipred_idc == 1,
+            _ => false,
+        };
+        if !weighted {
+            return Ok(());
+        }
+        if predicted && r.flag()? {
+            return Ok(());
+        }
+        // H.264 §7.3.3.2.
+        let chroma = sps.chroma_array_type() != 0;
+        r.ue_max("luma_log2_weight_denom", 7)?;
+        if chroma {
+            r.ue_max("chroma_log2_weight_denom", 7)?;
+        }
+        for entries in self.active {
+            for _ in 0..entries {
+                for values in if chroma { &[2u8, 4][..] } else { &[2] } {
+                    if r.flag()? {
+                        for _ in 0..*values {
+                            r.se()?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_marking(&mut self, r: &mut BitReader<'_>) -> Result<(), ParseError> {
+        if self.header.idr {
+            r.flag()?; // no_output_of_prior_pics_flag
+            self.marking.long_term_reference = r.flag()?;
+            return Ok(());
+        }
+        if !r.flag()? {
+            return Ok(());
+        }
+        let mut commands = Vec::new();
+        loop {
+            let operation = r.ue_u8("memory_management_control_operation", 6)?;
+            let (a, b) = match operation {
+                0 => break,
+                1 | 2 | 4 | 6 => (r.ue()?, 0),
+                3 => (r.ue()?, r.ue()?),
+                _ => (0, 0),
+            };
+            // Each names a frame or a field of at most 16.
+            if commands.len() >= 66 {
+                return Err(ParseError::OutOfRange {
+                    element: "memory_management_control_operation",
+                    at: r.position(),
+                });
+            }
+            commands.push((operation, a, b));
+        }
+        self.marking.adaptive = Some(commands);
+        Ok(())
+    }
+
+    /// H.264 §G.7.3.3.5 `dec_ref_base_pic_marking`, with the flag in front.
+    fn skip_base_marking(&mut self, r: &mut BitReader<'_>) -> Result<(), ParseError> {
+        let from = r.position();
+        let store = r.flag()?;
+        let used = self.header.svc.is_some_and(|e| e.use_ref_base_pic);
+        if (used || store) && !self.header.idr && r.flag()? {
+            for _ in 0..66 {
+                match r.ue_max("memory_management_base_control_operation", 2)? {
+                    0 => break,
+                    _ => r.ue()?,
+                };
+            }
+        }
+        self.at.scalable[0] = (from, r.position());
+        Ok(())
+    }
+}
+
+impl Modifications {
+    fn read(&mut self, r: &mut BitReader<'_>) -> Result<(), ParseError> {
+        if !r.flag()? {
+            return Ok(());
+        }
+        loop {
+            let idc = r.ue_u8("modification_of_pic_nums_idc", 5)?;
+            if idc == 3 {
+                return Ok(());
+            }
+            if self.commands.len() >= 66 {
+                return Err(ParseError::OutOfRange {
+                    element: "modification_of_pic_nums_idc",
+                    at: r.position(),
+                });
+            }
+            self.commands.push((idc, r.ue()?));
+        }
+    }
+}
+
+/// `slice_group_change_cycle` (H.264 §7.4.3): Ceil(Log2(PicSizeInMapUnits / rate + 1)) bits.
+fn skip_slice_group(r: &mut BitReader<'_>, pps: &Pps, sps: &Sps) -> Result<(), ParseError> {
+    let units = u32::from(sps.width_mbs) * u32::from(sps.height_map_units);
+    let cycles = units.div_ceil(pps.slice_group_change_rate.max(1));
+    r.u(32 - cycles.leading_zeros())?;
+    Ok(())
+}
+
+/// Whether a NAL unit is a slice whose header can be read to the end.
+pub(crate) const fn is_slice(kind: NalType) -> bool {
+    matches!(kind, NalType::Slice | NalType::IdrSlice | NalType::SliceExtension)
+}

@@ -1,0 +1,185 @@
+//! Proves the NAL lists and the extraction of every operation point against `vectors/svc`.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+use std::path::PathBuf;
+
+use linkspan_svc::{
+    AccessUnitReader, ExtractForm, ExtractOptions, NalHeader, NalType, SliceHeader, SvcExtension,
+    extract,
+};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+struct Case {
+    name: String,
+    stream: Vec<u8>,
+    json: Value,
+}
+
+fn cases() -> Vec<Case> {
+    let Some(dir) = linkspan_testnet::vectors("svc") else { return Vec::new() };
+    let mut found = Vec::new();
+    for dir in [dir.clone(), dir.join("openh264-res")] {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == "264") {
+                let json = std::fs::read_to_string(path.with_extension("json")).unwrap();
+                found.push(Case {
+                    name: path.file_stem().unwrap().to_string_lossy().into_owned(),
+                    stream: std::fs::read(&path).unwrap(),
+                    json: serde_json::from_str(&json).unwrap(),
+                });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    assert_eq!(found.len(), 20);
+    found
+}
+
+fn sha256(data: &[u8]) -> String {
+    Sha256::digest(data).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The rows of a stream as the JSON has them; `None` where this crate does not tell.
+fn rows(stream: &[u8]) -> Vec<Vec<Option<u64>>> {
+    let mut rows = Vec::new();
+    let mut reader = AccessUnitReader::new(stream);
+    for index in 0u64.. {
+        let unit = reader.read_nals().to_vec();
+        if unit.is_empty() {
+            break;
+        }
+        for nal in unit {
+            let bytes = nal.located.bytes;
+            let octet = NalHeader::parse(bytes).unwrap();
+            let slice = SliceHeader::parse(bytes, reader.parameter_sets()).ok();
+            let prefix = SvcExtension::parse(bytes).ok();
+            let mut row = vec![
+                Some(index),
+                Some(nal.located.offset as u64),
+                Some(u64::from(nal.located.start_code_len)),
+                Some(bytes.len() as u64),
+                Some(u64::from(octet.kind.value())),
+                Some(u64::from(octet.ref_idc)),
+            ];
+            let layer = nal.layer;
+            row.extend([
+                layer.map(|l| u64::from(l.did)),
+                layer.map(|l| u64::from(l.qid)),
+                layer.map(|l| u64::from(l.tid)),
+                layer.map(|l| u64::from(l.prid)),
+                slice.map(|s| s.idr).or(prefix.map(|p| p.idr)).map(u64::from),
+                slice.map(|s| u64::from(s.frame_num)),
+                slice.map(|s| u64::from(s.poc_lsb)),
+                slice.map(|s| u64::from(s.pps_id)),
+            ]);
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+#[test]
+fn nal_lists_are_those_of_the_vectors() {
+    let mut failed = Vec::new();
+    for case in cases() {
+        let columns: Vec<&str> = case.json["nal_columns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c.as_str().unwrap())
+            .collect();
+        let wanted = case.json["nals"].as_array().unwrap();
+        let got = rows(&case.stream);
+        if wanted.len() != got.len() {
+            failed.push(format!("{}: {} rows for {}", case.name, got.len(), wanted.len()));
+            continue;
+        }
+        for (index, (wanted, got)) in wanted.iter().zip(&got).enumerate() {
+            let begin = wanted[1].as_u64().unwrap() + wanted[2].as_u64().unwrap();
+            if got[1].unwrap() + got[2].unwrap() != begin {
+                failed.push(format!("{} row {index}: begins elsewhere", case.name));
+            }
+            for (place, column) in columns.iter().enumerate() {
+                let want = wanted[place].as_u64();
+                // Ids that are not in the stream are another test's.
+                let known = got[9].is_some() || place < 6 || place > 9;
+                let skip = *column == "sei_payload_type"
+                    || (case.name.starts_with('x') && place >= 9)
+                    // x1 has stray zeros before three-octet start codes, which H.264 §B.1.1 reads as
+                    // four-octet ones: the NAL unit begins at the same place.
+                    || (case.name.starts_with('x') && (place == 1 || place == 2))
+                    || !known;
+                if !skip && want != got[place] {
+                    failed
+                        .push(format!("{} row {index} {column}: {got:?}, not {wanted}", case.name));
+                }
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{} {:#?}", failed.len(), &failed[..failed.len().min(20)]);
+}
+
+#[test]
+fn every_operation_point_is_extracted() {
+    let mut failed = Vec::new();
+    let mut checked = 0;
+    for case in cases() {
+        for target in case.json["targets"].as_array().unwrap() {
+            let id = |key: &str| target[key].as_u64().map(|v| u8::try_from(v).unwrap());
+            let mut options = ExtractOptions::default();
+            if let Some(prid) = id("priority_id_target") {
+                options.max_priority = prid;
+            } else {
+                options.stream = id("stream").unwrap_or(0);
+                options.max_dependency = id("did").unwrap_or(0);
+                options.max_quality = id("qid").unwrap();
+                options.max_temporal = id("tid").unwrap();
+            }
+            for (form, key) in
+                [(ExtractForm::Normative, "kept_sha256"), (ExtractForm::Minimal, "min_sha256")]
+            {
+                let Some(wanted) = target[key].as_str() else { continue };
+                checked += 1;
+                let got = extract(&case.stream, &ExtractOptions { form, ..options });
+                if sha256(&got) != wanted {
+                    failed.push(format!(
+                        "{} {options:?} {form:?}: {} octets",
+                        case.name,
+                        got.len()
+                    ));
+                }
+            }
+        }
+    }
+    assert!(checked == 0 || checked > 150, "{checked}");
+    assert!(failed.is_empty(), "{} of {checked} {failed:#?}", failed.len());
+}
+
+#[test]
+fn base_extractions_hold_nothing_scalable() {
+    for case in cases() {
+        let options = ExtractOptions {
+            max_dependency: 0,
+            max_quality: 0,
+            form: ExtractForm::Avc,
+            ..Default::default()
+        };
+        let base = extract(&case.stream, &options);
+        for nal in linkspan_svc::nal_units(&base) {
+            let kind = NalHeader::parse(nal).unwrap().kind;
+            assert!(
+                !matches!(kind, NalType::Prefix | NalType::SubsetSps | NalType::SliceExtension)
+                    && !kind.is_rtp_only(),
+                "{} {kind:?}",
+                case.name
+            );
+        }
+    }
+}
