@@ -138,6 +138,10 @@ impl Dialog {
         self.local_cseq
     }
 
+    pub(crate) fn raise_local_cseq(&mut self, cseq: u32) {
+        self.local_cseq = self.local_cseq.max(cseq);
+    }
+
     /// The way to the next hop.
     pub fn path(&self) -> Path {
         self.path

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod auth;
 mod dialog;
 mod error;
 mod framing;
@@ -24,6 +25,9 @@ mod validate;
 
 pub mod ms;
 
+pub use auth::{
+    AuthValue, Credentials, DigestAlgorithm, DigestError, DigestServer, Password, answer_challenge,
+};
 /// The octets of bodies and messages, shared without copies: `bytes::Bytes`.
 pub use bytes::Bytes;
 

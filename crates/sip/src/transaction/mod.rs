@@ -220,6 +220,12 @@ impl Transactions {
         self.clients.get(&id).map(|client| &client.request)
     }
 
+    /// The request that a response belongs to, as sent, and its path.
+    pub fn sent_for(&self, response: &Message<'_>) -> Option<(&Bytes, Path)> {
+        let client = self.clients.get(self.by_response.get(&client_key(response)?)?)?;
+        Some((&client.request, client.path))
+    }
+
     /// Fires what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(&(at, id)) = self.schedule.first()

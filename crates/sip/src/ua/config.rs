@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::auth::Credentials;
 use crate::limits::Limits;
 use crate::method::Method;
 
@@ -31,6 +32,8 @@ pub struct UaConfig {
     pub sent_by: Option<String>,
     /// How often a re-INVITE that met the peer's own (491) is tried again.
     pub glare_retries: u8,
+    /// What Digest challenges are answered with, each request once.
+    pub credentials: Vec<Credentials>,
     /// What to do with session timers (RFC 4028).
     pub session_timer: SessionTimer,
 }
@@ -60,6 +63,7 @@ impl Default for UaConfig {
             dialect: Dialect::default(),
             sent_by: None,
             glare_retries: 3,
+            credentials: Vec::new(),
             session_timer: SessionTimer::default(),
         }
     }

@@ -22,9 +22,15 @@ impl UserAgent {
         if message.vias().nth(1).is_some() {
             return self.emit(UaEvent::Refused { path, error: RefusedError::StrayResponse });
         }
+        let challenged = self.challenged(message);
         match self.transactions.receive_response(message, now) {
             ResponseMatch::Deliver(id) => {
                 self.flush();
+                if let Some((sent, path)) = challenged
+                    && self.authenticate(id, &sent, path, message, now)
+                {
+                    return;
+                }
                 if let Some(response) = message.to_response() {
                     self.deliver(id, response, now);
                 }

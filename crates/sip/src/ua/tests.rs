@@ -312,3 +312,44 @@ fn a_malformed_request_is_answered_and_told() {
     pair.a.handle_input(Received { path, payload: broken }, pair.now).unwrap();
     assert!(pair.a.poll_transmit().unwrap().payload.starts_with(b"SIP/2.0 400 Bad Request"));
 }
+
+#[test]
+fn a_challenge_is_answered_once() {
+    use crate::auth::{AuthValue, Credentials, DigestServer, Password};
+    for (password, expected) in [("secret", 200), ("wrong", 401)] {
+        let config = UaConfig {
+            credentials: vec![Credentials::new("alice", password)],
+            ..UaConfig::default()
+        };
+        let mut pair = Pair::with(Transport::Tcp, config);
+        let server = DigestServer::new("example.com", [3; 32], pair.now);
+        let register = Request::new(Method::Options, "sip:192.0.2.2".parse().unwrap());
+        pair.a.send(register, pair.path(), pair.now).unwrap();
+        let mut asked = 0;
+        let last = loop {
+            pair.run();
+            if let Some(UaEvent::Request { id, request, .. }) = pair.b.poll_event() {
+                asked += 1;
+                let value = request.headers.first("Authorization");
+                let fits =
+                    value.and_then(|value| AuthValue::parse(value).ok()).is_some_and(|value| {
+                        let secret = Password::new("secret");
+                        server.verify(&value, "OPTIONS", b"", &secret, pair.now).is_ok()
+                    });
+                let mut headers = Headers::new();
+                let status = if fits { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+                if !fits {
+                    headers.push("WWW-Authenticate", "NTLM realm=\"x\", version=4");
+                    for challenge in server.challenges(pair.now, false) {
+                        headers.push("WWW-Authenticate", challenge);
+                    }
+                }
+                pair.b.respond(id, status, headers, None, pair.now).unwrap();
+            }
+            if let Some(UaEvent::Response { response, .. }) = pair.a.poll_event() {
+                break response;
+            }
+        };
+        assert_eq!((asked, last.status.as_u16()), (2, expected));
+    }
+}

@@ -310,6 +310,15 @@ impl UserAgent {
         let state = self.sessions.get_mut(&session).ok_or(VerbError::NoSession)?;
         let cseq = state.awaiting_ack.take().ok_or(VerbError::State)?;
         let dialog = state.dialog.clone().ok_or(VerbError::State)?;
+        let mut headers = headers;
+        if let Some(outgoing) = &state.outgoing {
+            // RFC 3261 §22.1: the ACK has the credentials of its INVITE.
+            for name in ["Authorization", "Proxy-Authorization"] {
+                for value in outgoing.request.headers.all(name) {
+                    headers.push(name, value);
+                }
+            }
+        }
         let ack = self.ack_of(&dialog, cseq, &headers, body);
         self.transmits.push_back(ack.clone());
         if let Some(state) = self.sessions.get_mut(&session) {
