@@ -160,7 +160,10 @@ impl Sender {
             .get_or_insert(ssrc, Outgoing::default)
             .map_err(|_| ProtectError::TooManySources)?;
         // RFC 3711 §9.2: the 31-bit index must not repeat under one key.
-        let index = source.rtcp_index.wrapping_add(1) & 0x7fff_ffff;
+        let index = source.rtcp_index.saturating_add(1);
+        if index >> 31 != 0 {
+            return Err(ProtectError::KeyExhausted);
+        }
         let entry = self.keys.get_mut(self.selected).ok_or(ProtectError::KeyExhausted)?;
         let left = entry.rtcp_left.checked_sub(1).ok_or(ProtectError::KeyExhausted)?;
         let mki = entry.mki;
