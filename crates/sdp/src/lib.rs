@@ -7,6 +7,8 @@ mod codec;
 mod description;
 mod encryption;
 mod error;
+#[cfg(any(test, feature = "__fuzz"))]
+pub mod fuzz;
 mod limits;
 mod lines;
 mod media_view;
