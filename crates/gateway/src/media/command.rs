@@ -321,6 +321,8 @@ pub enum DropReason {
     MalformedStun,
     /// STUN message that does not authenticate.
     UnauthenticatedStun,
+    /// STUN message that nobody waits for: a late or repeated response, or on a leg without ICE.
+    StrayStun,
     /// Malformed RTP packet.
     MalformedRtp,
     /// Malformed RTCP packet.
@@ -353,10 +355,11 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Unknown,
         Self::MalformedStun,
         Self::UnauthenticatedStun,
+        Self::StrayStun,
         Self::MalformedRtp,
         Self::MalformedRtcp,
         Self::Unauthenticated,
@@ -380,6 +383,7 @@ impl DropReason {
             Self::Unknown => "unknown",
             Self::MalformedStun => "malformed-stun",
             Self::UnauthenticatedStun => "unauthenticated-stun",
+            Self::StrayStun => "stray-stun",
             Self::MalformedRtp => "malformed-rtp",
             Self::MalformedRtcp => "malformed-rtcp",
             Self::Unauthenticated => "unauthenticated",

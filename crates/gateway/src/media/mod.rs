@@ -2,6 +2,7 @@
 
 mod bridge;
 mod command;
+mod description;
 mod engine;
 mod feedback;
 mod reports;

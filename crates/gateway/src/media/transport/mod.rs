@@ -325,13 +325,13 @@ impl MediaTransport {
         packet: &[u8],
         now: Instant,
     ) -> Result<Incoming, DropReason> {
-        let link = self.link.as_mut().ok_or(DropReason::Unknown)?;
+        let link = self.link.as_mut().ok_or(DropReason::StrayStun)?;
         let taken = link.handle_input(local, remote, packet, now);
         self.drain_link();
         match taken {
             Ok(()) => Ok(Incoming::Consumed),
             Err(ice::InputError::Unauthenticated) => Err(DropReason::UnauthenticatedStun),
-            Err(ice::InputError::NotMine) => Err(DropReason::Unknown),
+            Err(ice::InputError::NotMine) => Err(DropReason::StrayStun),
             Err(_) => Err(DropReason::MalformedStun),
         }
     }

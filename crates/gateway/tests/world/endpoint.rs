@@ -1,0 +1,777 @@
+//! One scripted end of a call: signalling, and real media through the crate's own transport.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use linkspan_gateway::{
+    AgreedStream, Incoming, MediaKey, MediaTransmit, MediaTransport, Side, StreamCodec, StreamKind,
+    TransportConfig, TransportEvent,
+};
+use linkspan_ice as ice;
+use linkspan_rtp::ms::{self, VideoSourceRequest};
+use linkspan_rtp::{
+    Compound, DtmfConfig, DtmfReceiver, DtmfSender, PayloadType, Pli, RtcpPacket, RtpHeader,
+    RtpPacket, SequenceNumber, Ssrc,
+};
+use linkspan_sdp as sdp;
+use linkspan_sip as sip;
+use linkspan_svc::{
+    AccessUnit, AccessUnitReader, Depacketizer, DepacketizerConfig, PacketizationMode, Packetizer,
+    PacketizerConfig, PayloadFormat, PayloadMeta,
+};
+use sip::{Headers, NameAddr, StatusCode, UaEvent, Uri};
+
+/// How an endpoint behaves.
+#[derive(Clone, Debug)]
+pub struct Behaviour {
+    pub ice: bool,
+    pub encryption: sdp::EncryptionLevel,
+    pub video: bool,
+    /// Rings and never answers.
+    pub silent: bool,
+    /// Does not even send 100.
+    pub dead: bool,
+    /// Answers 183 with its description first.
+    pub early: bool,
+    pub reject: Option<(u16, Option<&'static str>)>,
+    /// Video packets only after a source request, as a Lync 2013 sender.
+    pub waits_for_source_request: bool,
+    /// Only packetization mode 0.
+    pub single_nal: bool,
+    /// Sends this Annex B stream as its picture.
+    pub picture: Vec<u8>,
+    /// Offers no audio codec that anybody else has.
+    pub odd_codecs: bool,
+}
+
+impl Behaviour {
+    pub fn of(side: Side) -> Self {
+        Self {
+            ice: true,
+            encryption: match side {
+                Side::Lync => sdp::EncryptionLevel::Required,
+                Side::Standard => sdp::EncryptionLevel::Supported,
+            },
+            video: true,
+            silent: false,
+            dead: false,
+            early: false,
+            reject: None,
+            waits_for_source_request: side == Side::Lync,
+            single_nal: false,
+            picture: media_file(match side {
+                Side::Lync => "lync-t3-640x360.264",
+                Side::Standard => "standard-640x360.264",
+            }),
+            odd_codecs: false,
+        }
+    }
+}
+
+/// A stream of the examples, which are in the same repository.
+pub fn media_file(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/media/");
+    std::fs::read(format!("{folder}{name}")).expect("a stream of the examples")
+}
+
+pub struct Endpoint {
+    pub side: Side,
+    pub address: SocketAddr,
+    pub behaviour: Behaviour,
+    pub ua: sip::UserAgent,
+    session: sdp::Session,
+    pending: Option<sdp::LocalOffer>,
+    pub call: Option<sip::SessionId>,
+    pub streams: Vec<Stream>,
+    seed: [u8; 32],
+    next_port: u16,
+    /// Responses to our requests, and requests to us.
+    pub heard: Vec<String>,
+    pub responses: Vec<sip::Response>,
+    pub requests: Vec<sip::Request>,
+    pub offers: Vec<sdp::SessionDescription>,
+    pub answers: Vec<sdp::SessionDescription>,
+    pub ended: bool,
+    pub agreed: Option<sdp::Agreed>,
+    pub direction: sdp::Direction,
+    pub waiting: Option<sip::RequestId>,
+}
+
+pub struct Stream {
+    pub kind: StreamKind,
+    pub transport: MediaTransport,
+    key: MediaKey,
+    port: u16,
+    agreed: Option<AgreedStream>,
+    sequence: SequenceNumber,
+    timestamp: u32,
+    next: Option<Instant>,
+    pub sent_audio: Vec<Vec<u8>>,
+    pub received_audio: Vec<Vec<u8>>,
+    pub sent_video: Vec<u8>,
+    pub sent_pictures: usize,
+    pub received_video: Vec<u8>,
+    pub received_pictures: usize,
+    pub damaged: usize,
+    pub idr_received: usize,
+    picture_at: usize,
+    packetizer: Option<Packetizer>,
+    depacketizer: Option<Depacketizer>,
+    dtmf: DtmfSender,
+    heard_dtmf: DtmfReceiver,
+    pub digits: String,
+    pub source_requests: Vec<VideoSourceRequest>,
+    pub keyframe_requests: usize,
+    restart: bool,
+    pub pairs: Option<Vec<ice::SelectedPair>>,
+    /// Stops sending after so many audio packets or pictures.
+    pub most: usize,
+    pub ssrcs: Vec<u32>,
+    pub sequences: Vec<u16>,
+}
+
+impl Endpoint {
+    pub fn new(
+        side: Side,
+        address: SocketAddr,
+        behaviour: Behaviour,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Self {
+        let dialect = match side {
+            Side::Lync => sip::Dialect::Lync,
+            Side::Standard => sip::Dialect::Standard,
+        };
+        let config = sip::UaConfig { dialect, ..sip::UaConfig::default() };
+        Self {
+            side,
+            address,
+            ua: sip::UserAgent::new(config, seed, now),
+            session: sdp::Session::new(profile(side, &behaviour)),
+            behaviour,
+            pending: None,
+            call: None,
+            streams: Vec::new(),
+            seed,
+            next_port: if side == Side::Lync { 20_000 } else { 30_000 },
+            heard: Vec::new(),
+            responses: Vec::new(),
+            requests: Vec::new(),
+            offers: Vec::new(),
+            answers: Vec::new(),
+            ended: false,
+            agreed: None,
+            direction: sdp::Direction::SendRecv,
+            waiting: None,
+        }
+    }
+
+    pub fn media_ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+
+    pub fn stream(&mut self, kind: StreamKind) -> &mut Stream {
+        self.streams.iter_mut().find(|s| s.kind == kind).expect("no such stream")
+    }
+
+    /// Places a call to `uri` through the gateway.
+    pub fn place_call(&mut self, uri: &str, now: Instant) {
+        let kinds: &[StreamKind] = if self.behaviour.video {
+            &[StreamKind::Audio, StreamKind::Video]
+        } else {
+            &[StreamKind::Audio]
+        };
+        for kind in kinds {
+            self.open(*kind, ice::Role::Controlling, now);
+        }
+        let local = self.local();
+        let (offer, pending) = self.session.offer(&local);
+        self.pending = Some(pending);
+        let (gateway, transport) = match self.side {
+            Side::Lync => (super::GATEWAY_LYNC, sip::Transport::Tls),
+            Side::Standard => (super::GATEWAY_STANDARD, sip::Transport::Tcp),
+        };
+        let own = match self.side {
+            Side::Lync => "sip:alice@example.test",
+            Side::Standard => "sip:room7@video.example.test",
+        };
+        let mut from = NameAddr::new(Uri::parse(own).unwrap()).with_display("A Caller");
+        let mut headers = Headers::new();
+        let mut text = offer.to_string();
+        let mut content_type = "application/sdp".to_owned();
+        if self.side == Side::Lync {
+            from = from.with_param("epid", "d2ff665153");
+            headers.push("Ms-Conversation-ID", "AdKCt6xl6HOex5lgSXKtavryVhRJlw==");
+            headers.push("ms-keep-alive", "UAC;hop-hop=yes");
+            headers.push("ms-subnet", "192.0.2.0");
+            headers.push("Supported", "ms-early-media");
+            content_type = "multipart/alternative;boundary=\"----=_Part\"".into();
+            text = multipart(&text);
+        }
+        let body = sip::Body::new(content_type, text);
+        let uri = Uri::parse(uri).unwrap();
+        let invite = sip::OutgoingInvite {
+            path: sip::Path::new(transport, self.address, gateway.parse().unwrap()),
+            uri: uri.clone(),
+            from,
+            to: NameAddr::new(uri),
+            contact: self.contact(),
+            routes: Vec::new(),
+            call_id: None,
+            headers,
+            body: Some(body),
+        };
+        self.call = Some(self.ua.invite(invite, now).unwrap());
+    }
+
+    pub fn contact(&self) -> NameAddr {
+        let uri = match self.side {
+            Side::Lync => format!("sip:alice@{};transport=tls", self.address),
+            Side::Standard => format!("sip:room7@{};transport=tcp", self.address),
+        };
+        NameAddr::new(Uri::parse(&uri).unwrap())
+    }
+
+    pub fn hang_up(&mut self, now: Instant) {
+        self.ua.end(self.call.unwrap(), Headers::new(), now).unwrap();
+        self.ended = true;
+        self.streams.iter_mut().for_each(|s| s.next = None);
+    }
+
+    /// A later offer with another direction.
+    pub fn hold(&mut self, direction: sdp::Direction, now: Instant) {
+        self.direction = direction;
+        self.reoffer(now);
+    }
+
+    pub fn reoffer(&mut self, now: Instant) {
+        let local = self.local();
+        let (offer, pending) = self.session.offer(&local);
+        self.pending = Some(pending);
+        let body = Some(sip::Body::sdp(offer.to_string()));
+        let id = self.ua.reinvite(self.call.unwrap(), Headers::new(), body, now).unwrap();
+        self.waiting = Some(id);
+    }
+
+    pub fn dial(&mut self, digits: &str, now: Instant) {
+        self.stream(StreamKind::Audio).dtmf.send(digits, now).unwrap();
+    }
+
+    /// Asks for a keyframe in the way of its side.
+    pub fn want_keyframe(&mut self, number: u16, now: Instant) {
+        let side = self.side;
+        let stream = self.stream(StreamKind::Video);
+        let (sender, media) =
+            (Ssrc(stream.transport.ssrc()), Ssrc(stream.transport.remote_ssrc().unwrap_or(0)));
+        let sent = match side {
+            Side::Lync => {
+                let request =
+                    ms::PictureLoss { sender, media, request_id: number, priority_ids: 1 };
+                stream.transport.send_feedback(|out| request.write(out), now)
+            }
+            Side::Standard => {
+                stream.transport.send_feedback(|out| Pli::new(sender, media).write(out), now)
+            }
+        };
+        sent.unwrap();
+    }
+
+    fn open(&mut self, kind: StreamKind, role: ice::Role, now: Instant) {
+        let port = self.next_port;
+        self.next_port += 2;
+        let ip = self.media_ip();
+        let mut config =
+            TransportConfig::new(kind, SocketAddr::new(ip, port), SocketAddr::new(ip, port + 1));
+        config.ice = self.behaviour.ice.then_some(match self.side {
+            Side::Lync => (ice::Dialect::MsIce2, role),
+            Side::Standard => (ice::Dialect::Rfc8445, role),
+        });
+        config.ssrc = 1_000 + u32::from(port);
+        let mut seed = self.seed;
+        seed[31] ^= port.to_le_bytes()[0];
+        let (codec_at_20ms, config_of_dtmf) = (0, DtmfConfig::default());
+        self.streams.push(Stream {
+            kind,
+            transport: MediaTransport::new(config, seed, now),
+            key: MediaKey::generate(seed),
+            port,
+            agreed: None,
+            sequence: SequenceNumber(codec_at_20ms),
+            timestamp: 90_000,
+            next: None,
+            sent_audio: Vec::new(),
+            received_audio: Vec::new(),
+            sent_video: Vec::new(),
+            sent_pictures: 0,
+            received_video: Vec::new(),
+            received_pictures: 0,
+            damaged: 0,
+            idr_received: 0,
+            picture_at: 0,
+            packetizer: None,
+            depacketizer: None,
+            dtmf: DtmfSender::new(config_of_dtmf),
+            heard_dtmf: DtmfReceiver::default(),
+            digits: String::new(),
+            source_requests: Vec::new(),
+            keyframe_requests: 0,
+            restart: false,
+            pairs: None,
+            most: usize::MAX,
+            ssrcs: Vec::new(),
+            sequences: Vec::new(),
+        });
+    }
+
+    fn local(&self) -> Vec<sdp::LocalMedia> {
+        let mut local = Vec::new();
+        for stream in &self.streams {
+            let width = if stream.kind == StreamKind::Video { 99 } else { 0 };
+            local.push(sdp::LocalMedia {
+                address: self.media_ip(),
+                rtp_port: stream.port,
+                rtcp_port: stream.port + 1,
+                ice: stream.transport.local_ice().as_ref().map(sdp::LocalIce::from),
+                crypto: vec![sdp::Crypto::new(1, stream.key.suite_name(), &stream.key.to_inline())],
+                ssrc_range: Some((stream.transport.ssrc(), stream.transport.ssrc() + width)),
+                direction: self.direction,
+                ..sdp::LocalMedia::default()
+            });
+        }
+        local
+    }
+
+    pub fn poll_sip(&mut self) -> Option<sip::Transmit> {
+        self.ua.poll_transmit()
+    }
+
+    pub fn poll_media(&mut self) -> Option<MediaTransmit> {
+        self.streams.iter_mut().find_map(|s| s.transport.poll_transmit())
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let streams = self.streams.iter().flat_map(|s| [s.next, s.transport.poll_timeout()]);
+        streams.flatten().chain(self.ua.poll_timeout()).min()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.ua.poll_timeout().is_some_and(|at| at <= now) {
+            self.ua.handle_timeout(now);
+            self.pump(now);
+        }
+        for stream in &mut self.streams {
+            stream.transport.handle_timeout(now);
+            stream.tell();
+            if stream.next.is_some_and(|at| at <= now) {
+                stream.send(self.side, &self.behaviour, now);
+            }
+        }
+    }
+
+    pub fn handle_sip(&mut self, input: sip::Received<'_>, now: Instant) {
+        if self.behaviour.dead {
+            return;
+        }
+        self.ua.handle_input(input, now).unwrap();
+        self.pump(now);
+    }
+
+    pub fn handle_datagram(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        mut packet: BytesMut,
+        now: Instant,
+    ) {
+        for stream in &mut self.streams {
+            if let Ok(incoming) = stream.transport.handle_input(local, remote, &mut packet, now) {
+                stream.take(incoming, &packet, now);
+                stream.tell();
+            }
+        }
+    }
+
+    fn pump(&mut self, now: Instant) {
+        while let Some(event) = self.ua.poll_event() {
+            self.react(event, now);
+        }
+    }
+
+    fn react(&mut self, event: UaEvent, now: Instant) {
+        match event {
+            UaEvent::Invite { session, request, .. } => {
+                self.heard.push("INVITE".into());
+                self.requests.push(request.clone());
+                self.call = Some(session);
+                self.incoming(session, &request, now);
+            }
+            UaEvent::Progress { response, .. } => {
+                self.heard.push(response.status.as_u16().to_string());
+                self.responses.push(response);
+            }
+            UaEvent::Accepted { session, response } => {
+                self.heard.push("200".into());
+                self.ua.ack(session, Headers::new(), None, now).unwrap();
+                self.accepted(&response, now);
+                self.responses.push(response);
+            }
+            UaEvent::Rejected { response, .. } => {
+                self.heard.push(response.status.as_u16().to_string());
+                self.responses.push(response);
+                self.ended = true;
+            }
+            UaEvent::Reinvite { id, request, .. } => {
+                self.heard.push("re-INVITE".into());
+                self.requests.push(request.clone());
+                let offer = sdp::SessionDescription::parse(&request.body).unwrap();
+                self.offers.push(offer.clone());
+                let local = self.local();
+                let (answer, agreed) = self.session.answer(&offer, &local).unwrap();
+                let body = Some(sip::Body::sdp(answer.to_string()));
+                self.ua.respond(id, StatusCode::OK, Headers::new(), body, now).unwrap();
+                self.connect(&agreed, now);
+            }
+            UaEvent::Response { session, id, response } => {
+                self.heard.push(format!("re {}", response.status.as_u16()));
+                if self.waiting == Some(id) {
+                    self.waiting = None;
+                    if response.status.is_success() {
+                        self.ua.ack(session.unwrap(), Headers::new(), None, now).unwrap();
+                        self.accepted(&response, now);
+                    }
+                }
+                self.responses.push(response);
+            }
+            UaEvent::Request { id, request, .. } => {
+                self.heard.push(request.method.to_string());
+                self.requests.push(request);
+                let _ = self.ua.respond(id, StatusCode::OK, Headers::new(), None, now);
+            }
+            UaEvent::Cancelled { .. } => {
+                self.heard.push("CANCEL".into());
+                self.ended = true;
+            }
+            UaEvent::Ended { cause, .. } => {
+                if let sip::EndCause::Bye(request) = cause {
+                    self.heard.push("BYE".into());
+                    self.requests.push(*request);
+                }
+                self.ended = true;
+                self.streams.iter_mut().for_each(|s| s.next = None);
+            }
+            UaEvent::Refused { error, .. } => panic!("the gateway sent nonsense: {error}"),
+            _ => {}
+        }
+    }
+
+    fn incoming(&mut self, session: sip::SessionId, request: &sip::Request, now: Instant) {
+        let offer = sdp::SessionDescription::parse(&request.body).unwrap();
+        self.offers.push(offer.clone());
+        if let Some((status, diagnostic)) = self.behaviour.reject {
+            let mut headers = Headers::new();
+            if let Some(diagnostic) = diagnostic {
+                headers.push("ms-diagnostics", diagnostic);
+            }
+            let status = StatusCode::new(status).unwrap();
+            self.ua.reject(session, status, headers, None, now).unwrap();
+            return;
+        }
+        for view in offer.media_views() {
+            let kind = match view.kind() {
+                sdp::MediaKind::Audio => StreamKind::Audio,
+                _ => StreamKind::Video,
+            };
+            self.open(kind, ice::Role::Controlled, now);
+        }
+        let ringing = StatusCode::new(180).unwrap();
+        self.ua.progress(session, ringing, Headers::new(), None, now).unwrap();
+        if self.behaviour.silent {
+            return;
+        }
+        let mut local = self.local();
+        if !self.behaviour.video {
+            for (entry, stream) in local.iter_mut().zip(&self.streams) {
+                if stream.kind == StreamKind::Video {
+                    entry.rtp_port = 0;
+                }
+            }
+        }
+        match self.session.answer(&offer, &local) {
+            Ok((answer, agreed)) => {
+                let body = Some(sip::Body::sdp(answer.to_string()));
+                if self.behaviour.early {
+                    let early = StatusCode::new(183).unwrap();
+                    self.ua.progress(session, early, Headers::new(), body.clone(), now).unwrap();
+                }
+                let contact = self.contact();
+                self.ua.accept(session, contact, Headers::new(), body, now).unwrap();
+                self.connect(&agreed, now);
+            }
+            Err(refusal) => {
+                let mut headers = Headers::new();
+                if refusal.is_encryption_mismatch() {
+                    let told = "52017;reason=\"Encryption levels dont match\"";
+                    headers.push("ms-client-diagnostics", told);
+                }
+                let status = StatusCode::new(refusal.status()).unwrap();
+                self.ua.reject(session, status, headers, None, now).unwrap();
+            }
+        }
+    }
+
+    fn accepted(&mut self, response: &sip::Response, now: Instant) {
+        let answer = sdp::SessionDescription::parse(&response.body).unwrap();
+        self.answers.push(answer.clone());
+        let agreed = self.pending.take().unwrap().accept(&answer).expect("a usable answer");
+        self.connect(&agreed, now);
+    }
+
+    fn connect(&mut self, agreed: &sdp::Agreed, now: Instant) {
+        self.agreed = Some(agreed.clone());
+        for (stream, media) in self.streams.iter_mut().zip(&agreed.media) {
+            if !media.accepted {
+                stream.next = None;
+                continue;
+            }
+            let agreed = AgreedStream::try_from(media).unwrap();
+            stream
+                .transport
+                .connect(
+                    agreed.remote.clone(),
+                    agreed.send_key.clone(),
+                    agreed.receive_key.clone(),
+                    now,
+                )
+                .unwrap();
+            stream.set_codecs(&agreed, &self.behaviour);
+            stream.next = agreed.sends.then_some(stream.next.unwrap_or(now));
+            stream.agreed = Some(agreed);
+        }
+    }
+}
+
+impl Stream {
+    fn set_codecs(&mut self, agreed: &AgreedStream, behaviour: &Behaviour) {
+        if self.kind != StreamKind::Video || self.packetizer.is_some() {
+            return;
+        }
+        let Some(format) = agreed.formats.first() else { return };
+        let (config, payload_format) = match format.codec {
+            StreamCodec::H264Uc => (PacketizerConfig::uc_svc(1_100), PayloadFormat::UcSvc),
+            _ if behaviour.single_nal => {
+                (PacketizerConfig::avc(PacketizationMode::SingleNal, 1_200), PayloadFormat::Avc)
+            }
+            _ => (
+                PacketizerConfig::avc(PacketizationMode::NonInterleaved, 1_100),
+                PayloadFormat::Avc,
+            ),
+        };
+        self.packetizer = Some(Packetizer::new(config));
+        self.depacketizer = Some(Depacketizer::new(DepacketizerConfig::new(payload_format)));
+    }
+
+    fn tell(&mut self) {
+        while let Some(event) = self.transport.poll_event() {
+            if let TransportEvent::Connected { pairs } = event {
+                self.pairs = Some(pairs);
+            }
+        }
+    }
+
+    fn send(&mut self, side: Side, behaviour: &Behaviour, now: Instant) {
+        match self.kind {
+            StreamKind::Audio => self.send_audio(now),
+            StreamKind::Video => self.send_video(side, behaviour, now),
+        }
+    }
+
+    fn send_audio(&mut self, now: Instant) {
+        self.next = Some(now + Duration::from_millis(20));
+        self.timestamp = self.timestamp.wrapping_add(160);
+        if !self.transport.is_connected() {
+            return;
+        }
+        let Some(agreed) = &self.agreed else { return };
+        let event = agreed.formats.iter().find(|f| f.codec == StreamCodec::TelephoneEvent);
+        if let Some(packet) = self.dtmf.poll_packet(now, self.timestamp)
+            && let Some(event) = event
+        {
+            let header = RtpHeader {
+                marker: packet.marker,
+                payload_type: PayloadType(event.send),
+                sequence: self.sequence,
+                timestamp: packet.timestamp,
+                ssrc: Ssrc(self.transport.ssrc()),
+            };
+            self.sequence = self.sequence.next();
+            let mut octets = Vec::new();
+            header.write_packet(&packet.payload, &mut octets);
+            self.transport.send_rtp(BytesMut::from(&octets[..]), now).unwrap();
+            return;
+        }
+        if self.dtmf.is_sending() || self.sent_audio.len() >= self.most {
+            return;
+        }
+        let Some(format) = agreed.formats.first() else { return };
+        // Every packet is different, and tells where it is from.
+        let mut payload = vec![self.port.to_le_bytes()[0]; 160];
+        payload[..4].copy_from_slice(&(self.sent_audio.len() as u32).to_be_bytes());
+        let header = RtpHeader {
+            marker: false,
+            payload_type: PayloadType(format.send),
+            sequence: self.sequence,
+            timestamp: self.timestamp,
+            ssrc: Ssrc(self.transport.ssrc()),
+        };
+        self.sequence = self.sequence.next();
+        let mut octets = Vec::new();
+        header.write_packet(&payload, &mut octets);
+        self.transport.send_rtp(BytesMut::from(&octets[..]), now).unwrap();
+        self.sent_audio.push(payload);
+    }
+
+    fn send_video(&mut self, side: Side, behaviour: &Behaviour, now: Instant) {
+        self.next = Some(now + Duration::from_millis(33));
+        self.timestamp = self.timestamp.wrapping_add(3_000);
+        let waits = side == Side::Lync && behaviour.waits_for_source_request;
+        if !self.transport.is_connected() || (waits && self.source_requests.is_empty()) {
+            return;
+        }
+        if self.sent_pictures >= self.most {
+            return;
+        }
+        if core::mem::take(&mut self.restart) {
+            // The streams have few keyframes: a request starts them again.
+            self.picture_at = 0;
+        }
+        let Some(agreed) = &self.agreed else { return };
+        let Some(payload_type) = agreed.formats.first().map(|f| f.send) else { return };
+        let mut reader = AccessUnitReader::new(&behaviour.picture);
+        let mut unit = AccessUnit::default();
+        for _ in 0..=self.picture_at {
+            if !reader.read_into(&mut unit) {
+                // From the beginning again.
+                self.picture_at = 0;
+                reader = AccessUnitReader::new(&behaviour.picture);
+                reader.read_into(&mut unit);
+                break;
+            }
+        }
+        self.picture_at += 1;
+        self.sent_pictures += 1;
+        self.sent_video.extend_from_slice(unit.annex_b());
+        let Some(packetizer) = &mut self.packetizer else { return };
+        for payload in packetizer.packetize(&unit).iter() {
+            // Lync sends each layer with an SSRC of its own; one sequence space each is kept
+            // simple here by sending all on one, as SIPE does.
+            let header = RtpHeader {
+                marker: payload.marker,
+                payload_type: PayloadType(payload_type),
+                sequence: self.sequence,
+                timestamp: self.timestamp,
+                ssrc: Ssrc(self.transport.ssrc()),
+            };
+            self.sequence = self.sequence.next();
+            let mut octets = Vec::new();
+            header.write_packet(&payload.to_vec(), &mut octets);
+            self.transport.send_rtp(BytesMut::from(&octets[..]), now).unwrap();
+        }
+    }
+
+    fn take(&mut self, incoming: Incoming, packet: &[u8], _now: Instant) {
+        match incoming {
+            Incoming::Consumed => {}
+            Incoming::Rtp(len) => self.take_rtp(&packet[..len]),
+            Incoming::Rtcp(len) => self.take_rtcp(&packet[..len]),
+        }
+    }
+
+    fn take_rtp(&mut self, packet: &[u8]) {
+        let view = RtpPacket::parse(packet).unwrap();
+        let header = view.header();
+        if !self.ssrcs.contains(&header.ssrc.0) {
+            self.ssrcs.push(header.ssrc.0);
+        }
+        self.sequences.push(header.sequence.0);
+        let agreed = self.agreed.as_ref().unwrap();
+        let format = agreed.formats.iter().find(|f| f.receive == header.payload_type.0);
+        let format = format.unwrap_or_else(|| panic!("payload type {}", header.payload_type));
+        match format.codec {
+            StreamCodec::TelephoneEvent => {
+                let event = self.heard_dtmf.on_packet(header.timestamp, view.payload()).unwrap();
+                self.digits.extend(event.and_then(|e| e.to_char()));
+            }
+            StreamCodec::H264Uc | StreamCodec::H264 { .. } => {
+                let meta = PayloadMeta {
+                    ssrc: header.ssrc.0,
+                    sequence: header.sequence.0,
+                    timestamp: header.timestamp,
+                    marker: header.marker,
+                };
+                let depacketizer = self.depacketizer.as_mut().unwrap();
+                let _ = depacketizer.push(meta, view.payload());
+                while let Some(unit) = depacketizer.poll_access_unit() {
+                    self.received_pictures += 1;
+                    self.damaged += usize::from(unit.is_damaged());
+                    self.idr_received += usize::from(unit.is_idr());
+                    self.received_video.extend_from_slice(unit.annex_b());
+                }
+            }
+            _ => self.received_audio.push(view.payload().to_vec()),
+        }
+    }
+
+    fn take_rtcp(&mut self, packet: &[u8]) {
+        for packet in Compound::parse(packet).unwrap().packets().flatten() {
+            match packet {
+                RtcpPacket::Pli(_) | RtcpPacket::Fir(_) => {
+                    self.keyframe_requests += 1;
+                    self.restart = true;
+                }
+                RtcpPacket::ApplicationFeedback(feedback) => {
+                    if let Ok(ms::Feedback::VideoSourceRequest(request)) =
+                        ms::Feedback::parse(&feedback)
+                    {
+                        self.source_requests.push(request);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn profile(side: Side, behaviour: &Behaviour) -> sdp::Profile {
+    let mut profile = match side {
+        Side::Lync => sdp::Profile::lync(),
+        Side::Standard => sdp::Profile::standard(),
+    };
+    profile.encryption = behaviour.encryption;
+    profile.ice = match (side, behaviour.ice) {
+        (_, false) => sdp::IceMode::None,
+        (Side::Lync, true) => sdp::IceMode::MsIce2,
+        (Side::Standard, true) => sdp::IceMode::Rfc8445,
+    };
+    if behaviour.single_nal {
+        profile.video = vec![sdp::Codec::h264("42e01f", 0)];
+    }
+    if behaviour.odd_codecs {
+        profile.audio = vec![sdp::Codec::opus()];
+        profile.video = Vec::new();
+    }
+    profile
+}
+
+/// The two-part body of a Lync client: a stub for old servers, then the real one.
+fn multipart(description: &str) -> String {
+    format!(
+        "------=_Part\r\nContent-Type: application/sdp\r\nContent-Transfer-Encoding: 7bit\r\n\
+         Content-ID: <old@example.test>\r\n\
+         Content-Disposition: session; handling=optional; ms-proxy-2007fallback\r\n\r\n\
+         o=- 0 0 IN IP4 192.0.2.31\r\ns=session\r\nm=audio 0 RTP/AVP\r\n\r\n------=_Part\r\n\
+         Content-Type: application/sdp\r\nContent-Transfer-Encoding: 7bit\r\n\
+         Content-ID: <new@example.test>\r\nContent-Disposition: session; handling=optional\r\n\r\n\
+         {description}\r\n------=_Part--\r\n"
+    )
+}
