@@ -238,7 +238,7 @@ impl Dialog {
         let transport = hop.transport().map_or(Some(Transport::Udp), Transport::from_token);
         match (hop.host_ip(), transport) {
             (Some(ip), Some(transport)) if transport == self.path.transport => {
-                let port = hop.port().unwrap_or(transport.default_port());
+                let port = hop.port().unwrap_or_else(|| transport.default_port());
                 Path { remote: (ip, port).into(), ..self.path }
             }
             _ => self.path,
@@ -252,7 +252,7 @@ impl Dialog {
         let first = self.routes.first().and_then(|route| NameAddrRef::parse(route).ok());
         let hop = first.map_or_else(|| self.target.as_ref(), |route| route.uri());
         if let Some(ip) = hop.host_ip() {
-            let port = hop.port().unwrap_or(self.path.transport.default_port());
+            let port = hop.port().unwrap_or_else(|| self.path.transport.default_port());
             self.path.remote = (ip, port).into();
         }
     }

@@ -205,15 +205,14 @@ impl fmt::Display for HeaderName {
 
 /// Of length, first, last and middle octet: three names at most share a slot.
 pub(crate) const fn hash(name: &[u8]) -> u8 {
-    let len = name.len();
-    if len == 0 {
-        return 0;
-    }
-    let first = (name[0] | 0x20) as usize;
-    let last = (name[len - 1] | 0x20) as usize;
-    let middle = (name[len / 2] | 0x20) as usize;
-    let hash = len.wrapping_mul(23) ^ first.wrapping_mul(7) ^ last.wrapping_mul(61) ^ middle * 5;
-    (hash & 0xff) as u8
+    let [first, ..] = name else { return 0 };
+    let [.., last] = name else { return 0 };
+    let (_, [middle, ..]) = name.split_at(name.len() / 2) else { return 0 };
+    let [len, ..] = name.len().to_le_bytes();
+    len.wrapping_mul(23)
+        ^ (*first | 0x20).wrapping_mul(7)
+        ^ (*last | 0x20).wrapping_mul(61)
+        ^ (*middle | 0x20).wrapping_mul(5)
 }
 
 const SLOTS: usize = 6;
@@ -224,6 +223,11 @@ static TABLE: [[u8; SLOTS]; 256] = table();
 /// Of every name and its compact form; of those without one the hash of the name again.
 static HASHES: [(u8, u8); HeaderName::ALL.len()] = hashes();
 
+#[allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "evaluated when this crate is compiled, where a panic is an error"
+)]
 const fn hashes() -> [(u8, u8); HeaderName::ALL.len()] {
     let mut hashes = [(0, 0); HeaderName::ALL.len()];
     let mut index = 0;
@@ -240,6 +244,11 @@ const fn hashes() -> [(u8, u8); HeaderName::ALL.len()] {
     hashes
 }
 
+#[allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "evaluated when this crate is compiled, where a panic is an error"
+)]
 const fn table() -> [[u8; SLOTS]; 256] {
     let mut table = [[0; SLOTS]; 256];
     let mut index = 0;
@@ -254,6 +263,11 @@ const fn table() -> [[u8; SLOTS]; 256] {
     table
 }
 
+#[allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "evaluated when this crate is compiled, where a panic is an error"
+)]
 const fn insert(table: &mut [[u8; SLOTS]; 256], slot: u8, index: usize) {
     let mut i = 0;
     while table[slot as usize][i] != 0 {

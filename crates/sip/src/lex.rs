@@ -15,6 +15,11 @@ pub(crate) const VALUE: u8 = 32;
 
 static CLASS: [u8; 256] = classes();
 
+#[allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "evaluated when this crate is compiled, where a panic is an error"
+)]
 const fn classes() -> [u8; 256] {
     let mut table = [0; 256];
     let mut i = 0;
@@ -53,6 +58,11 @@ const fn classes() -> [u8; 256] {
     table
 }
 
+#[allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "evaluated when this crate is compiled, where a panic is an error"
+)]
 const fn contains(set: &[u8], octet: u8) -> bool {
     let mut i = 0;
     while i < set.len() {

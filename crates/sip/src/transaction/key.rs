@@ -28,7 +28,7 @@ fn key(message: &Message<'_>, path: &Path, method: &str) -> Option<Box<str>> {
     let via = message.via().ok()??;
     if let Some(branch) = via.unique_branch() {
         let port = via.port().map(|port| port.to_string()).unwrap_or_default();
-        return Some(join(&[&branch, &via.host().to_ascii_lowercase(), &port, method]));
+        return Some(join(&[branch, &via.host().to_ascii_lowercase(), &port, method]));
     }
     // The rule for RFC 2543 peers, and for Lync clients, whose Via has no branch. The To tag is
     // left out: it is the one value in which an ACK differs from its INVITE. Two clients share

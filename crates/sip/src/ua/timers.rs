@@ -87,7 +87,7 @@ impl UserAgent {
     fn fire_cancel(&mut self, id: SessionId, now: Instant) -> bool {
         let Some(state) = self.sessions.get_mut(&id) else { return true };
         let Some(outgoing) = &state.outgoing else { return false };
-        if !outgoing.give_up.is_some_and(|at| at <= now) {
+        if outgoing.give_up.is_none_or(|at| at > now) {
             return false;
         }
         let mut response = respond(&outgoing.request.headers, StatusCode::REQUEST_TERMINATED, "");

@@ -580,7 +580,7 @@ impl UserAgent {
             if let Some(dialog) = state.and_then(|state| state.dialog.as_mut()) {
                 dialog.refresh_target(&headers);
                 if let Some(contact) = dialog.contact() {
-                    response.headers.set("Contact", contact.to_owned());
+                    response.headers.set("Contact", contact);
                 }
             }
         }
