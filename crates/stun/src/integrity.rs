@@ -121,8 +121,14 @@ pub(crate) enum Rule {
     Padded,
 }
 
+/// Compares in constant time: all octets, and one decision at the end.
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> Result<(), IntegrityError> {
-    if bool::from(a.ct_eq(b)) { Ok(()) } else { Err(IntegrityError::Mismatch) }
+    let difference = a.iter().zip(b).fold(0_u8, |all, (a, b)| all | (a ^ b));
+    if a.len() == b.len() && bool::from(difference.ct_eq(&0)) {
+        Ok(())
+    } else {
+        Err(IntegrityError::Mismatch)
+    }
 }
 
 /// RFC 8489 §9.2: hides a username, SHA-256 of `username ":" realm`.
@@ -151,8 +157,15 @@ fn long_term<D: Digest>(username: &[u8], realm: &[u8], password: &[u8]) -> Zeroi
 }
 
 fn update(mac: &mut impl Mac, message: &[u8], len: u16) {
-    if let Some((&[t0, t1, _, _], rest)) = message.split_first_chunk() {
-        let [l0, l1] = len.to_be_bytes();
+    let [l0, l1] = len.to_be_bytes();
+    // Whole blocks: the hash takes them without copying them once more.
+    if let Some((block, rest)) = message.split_first_chunk::<64>() {
+        let mut block = *block;
+        let [_, _, b2, b3, ..] = &mut block;
+        (*b2, *b3) = (l0, l1);
+        mac.update(&block);
+        mac.update(rest);
+    } else if let Some((&[t0, t1, _, _], rest)) = message.split_first_chunk() {
         mac.update(&[t0, t1, l0, l1]);
         mac.update(rest);
     }
