@@ -9,10 +9,10 @@ pub(crate) struct KeySet {
 
 /// One master key.
 pub(crate) struct Entry {
-    pub(crate) mki: Option<Mki>,
+    mki: Option<Mki>,
     /// Packets it may still protect or accept, RTP and RTCP each.
-    pub(crate) rtp_left: u64,
-    pub(crate) rtcp_left: u64,
+    rtp_left: u64,
+    rtcp_left: u64,
     rtp: Derived,
     rtcp: Derived,
 }
@@ -89,17 +89,31 @@ impl Entry {
         Ok(Self { mki: key.mki, rtp_left, rtcp_left, rtp, rtcp })
     }
 
-    /// Session keys for the SRTP packet with this index.
-    #[inline]
-    pub(crate) fn rtp(&mut self, index: u64) -> Option<&SessionKeys> {
-        self.rtp.at(index)
+    pub(crate) fn set_rtp_left(&mut self, left: u64) {
+        self.rtp_left = left;
     }
 
-    /// Session keys for the SRTCP packet with this index.
+    /// What protects the SRTP packet with this index.
     #[inline]
-    pub(crate) fn rtcp(&mut self, index: u64) -> Option<&SessionKeys> {
-        self.rtcp.at(index)
+    pub(crate) fn rtp(&mut self, index: u64) -> Option<InUse<'_>> {
+        let mki = self.mki.as_ref().map_or(&[][..], Mki::as_bytes);
+        Some(InUse { keys: self.rtp.at(index)?, mki, left: &mut self.rtp_left })
     }
+
+    /// What protects the SRTCP packet with this index.
+    #[inline]
+    pub(crate) fn rtcp(&mut self, index: u64) -> Option<InUse<'_>> {
+        let mki = self.mki.as_ref().map_or(&[][..], Mki::as_bytes);
+        Some(InUse { keys: self.rtcp.at(index)?, mki, left: &mut self.rtcp_left })
+    }
+}
+
+/// The parts of a master key that one packet needs.
+pub(crate) struct InUse<'k> {
+    pub(crate) keys: &'k SessionKeys,
+    pub(crate) mki: &'k [u8],
+    /// Packets the key is still good for.
+    pub(crate) left: &'k mut u64,
 }
 
 impl Derived {

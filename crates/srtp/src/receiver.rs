@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq as _;
 use crate::crypto::{Session, SessionKeys};
 use crate::header::{Malformed, RTCP_HEADER_LEN, RtpHeader, rtcp_ssrc};
 use crate::header_extension::{self, is_cryptex};
-use crate::keys::KeySet;
+use crate::keys::{InUse, KeySet};
 use crate::replay::{Freshness, ReplayWindow, estimate_index};
 use crate::sender::{E_INDEX_LEN, rollover};
 use crate::sources::Sources;
@@ -21,6 +21,8 @@ pub struct Receiver {
     keys: KeySet,
     sources: Sources<Incoming>,
     options: Options,
+    /// Where a packet is kept while its ciphertext may be spoilt.
+    spare: Vec<u8>,
 }
 
 /// What is remembered of one source.
@@ -30,6 +32,8 @@ struct Incoming {
     rtcp: Option<ReplayWindow>,
     /// Rollover counter of the next packet, where it was set.
     next_roc: Option<u32>,
+    /// Whether the last packet failed: the rollover counter may be wrong.
+    in_doubt: bool,
 }
 
 impl Receiver {
@@ -55,7 +59,7 @@ impl Receiver {
         let options = options.for_suite(suite);
         let keys = KeySet::new(suite, keys, &options)?;
         let sources = Sources::new(options.max_sources);
-        Ok(Self { suite, keys, sources, options })
+        Ok(Self { suite, keys, sources, options, spare: Vec::new() })
     }
 
     /// Checks and decrypts one SRTP packet; the RTP packet is `packet[..n]` for the `n` returned.
@@ -73,25 +77,41 @@ impl Receiver {
             return Err(too_short);
         }
         let key = self.find_key(packet, len, tag_len)?;
-        let (estimate, mut outcome) = self.estimate(header);
+        let Estimate { index: estimate, mut outcome, certain } = self.estimate(header);
         let entry = self.keys.get_mut(key).ok_or(UnprotectError::UnknownMki)?;
-        let left = entry.rtp_left.checked_sub(1).ok_or(UnprotectError::KeyExhausted)?;
-        let tries = u64::from(self.options.rollover_search) + 1;
+        let mut tries = u64::from(self.options.rollover_search) + 1;
+        // A failed attempt of AEAD spoils the ciphertext. The copy that a second one needs is
+        // made only where there is doubt.
+        if self.suite.is_aead() && certain && outcome.is_ok() {
+            tries = 1;
+        }
         let mut accepted = None;
         for attempt in u64::from(outcome.is_err())..tries {
             let index = estimate + (attempt << 16);
             if index >> 48 != 0 {
                 break;
             }
-            let Some(keys) = entry.rtp(index) else { break };
+            let Some(InUse { keys, left, .. }) = entry.rtp(index) else { break };
+            let still_left = left.checked_sub(1).ok_or(UnprotectError::KeyExhausted)?;
             let place = Place { header, index, len, mki_len, tag_len };
-            if open_rtp(keys, &self.options, place, packet, attempt + 1 < tries) {
-                accepted = Some(index);
+            let keep = self.suite.is_aead() && attempt + 1 < tries;
+            if keep {
+                self.spare.clear();
+                self.spare.extend_from_slice(packet);
+            }
+            if open_rtp(keys, &self.options, place, packet) {
+                accepted = Some((index, still_left));
                 break;
+            }
+            if keep {
+                packet.copy_from_slice(&self.spare);
             }
             outcome = outcome.and(Err(UnprotectError::Authentication));
         }
-        let Some(index) = accepted else {
+        let Some((index, still_left)) = accepted else {
+            if let Some(source) = self.sources.get_mut(header.ssrc) {
+                source.in_doubt = true;
+            }
             return outcome.and(Err(UnprotectError::Authentication));
         };
         let size = self.options.replay_window;
@@ -99,12 +119,12 @@ impl Receiver {
             .sources
             .get_or_insert(header.ssrc, Incoming::default)
             .map_err(|_| UnprotectError::TooManySources)?;
-        source.next_roc = None;
+        (source.next_roc, source.in_doubt) = (None, false);
         match &mut source.rtp {
             Some(window) => window.accept(index),
             none => *none = Some(ReplayWindow::starting_at(index, size)),
         }
-        entry.rtp_left = left;
+        entry.set_rtp_left(still_left);
         Ok(len)
     }
 
@@ -141,8 +161,9 @@ impl Receiver {
             }
         }
         let entry = self.keys.get_mut(key).ok_or(UnprotectError::UnknownMki)?;
-        let left = entry.rtcp_left.checked_sub(1).ok_or(UnprotectError::KeyExhausted)?;
-        let keys = entry.rtcp(index.into()).ok_or(UnprotectError::Authentication)?;
+        let in_use = entry.rtcp(index.into()).ok_or(UnprotectError::Authentication)?;
+        let InUse { keys, left, .. } = in_use;
+        let still_left = left.checked_sub(1).ok_or(UnprotectError::KeyExhausted)?;
         open_rtcp(keys, ssrc, word, packet, (len, mki_len, tag_len))?;
         // The flag is authentic now. What was not promised is refused all the same.
         if encrypted != self.options.encrypt_rtcp {
@@ -157,7 +178,7 @@ impl Receiver {
             Some(window) => window.accept(index.into()),
             none => *none = Some(ReplayWindow::starting_at(index.into(), size)),
         }
-        entry.rtcp_left = left;
+        *left = still_left;
         Ok(len)
     }
 
@@ -199,23 +220,20 @@ impl Receiver {
         self.suite
     }
 
-    /// The likely index of a packet, and whether that is fresh.
     #[inline]
-    fn estimate(&mut self, header: RtpHeader) -> (u64, Result<(), UnprotectError>) {
-        let sequence = header.sequence;
-        let Some(source) = self.sources.get_mut(header.ssrc) else {
-            return (sequence.into(), Ok(()));
+    fn estimate(&mut self, header: RtpHeader) -> Estimate {
+        let sequence = u64::from(header.sequence);
+        let unknown = |index| Estimate { index, outcome: Ok(()), certain: false };
+        let Some(source) = self.sources.get_mut(header.ssrc) else { return unknown(sequence) };
+        let set = source.next_roc.map(|roc| (u64::from(roc) << 16) | sequence);
+        let Some(window) = &source.rtp else { return unknown(set.unwrap_or(sequence)) };
+        let index = set.unwrap_or_else(|| estimate_index(window.highest(), header.sequence));
+        let outcome = match window.check(index) {
+            Freshness::Fresh => Ok(()),
+            Freshness::Replayed => Err(UnprotectError::Replayed),
+            Freshness::TooOld => Err(UnprotectError::TooOld),
         };
-        let set = source.next_roc.map(|roc| (u64::from(roc) << 16) | u64::from(sequence));
-        let Some(window) = &source.rtp else {
-            return (set.unwrap_or(sequence.into()), Ok(()));
-        };
-        let index = set.unwrap_or_else(|| estimate_index(window.highest(), sequence));
-        match window.check(index) {
-            Freshness::Fresh => (index, Ok(())),
-            Freshness::Replayed => (index, Err(UnprotectError::Replayed)),
-            Freshness::TooOld => (index, Err(UnprotectError::TooOld)),
-        }
+        Estimate { index, outcome, certain: !source.in_doubt }
     }
 
     fn find_key(&self, packet: &[u8], len: usize, tag_len: usize) -> Result<usize, UnprotectError> {
@@ -233,6 +251,15 @@ impl fmt::Debug for Receiver {
     }
 }
 
+/// The likely index of a packet.
+struct Estimate {
+    index: u64,
+    /// Whether that is fresh.
+    outcome: Result<(), UnprotectError>,
+    /// Whether nothing speaks against it.
+    certain: bool,
+}
+
 /// Where things are in an SRTP packet.
 #[derive(Clone, Copy)]
 struct Place {
@@ -243,15 +270,8 @@ struct Place {
     tag_len: usize,
 }
 
-/// Checks the tag, and decrypts when it is right. With `keep` the packet is the same afterwards
-/// when the tag is wrong.
-fn open_rtp(
-    keys: &SessionKeys,
-    options: &Options,
-    place: Place,
-    packet: &mut [u8],
-    keep: bool,
-) -> bool {
+/// Checks the tag, and decrypts when it is right.
+fn open_rtp(keys: &SessionKeys, options: &Options, place: Place, packet: &mut [u8]) -> bool {
     let Place { header, index, len, mki_len, tag_len } = place;
     let cryptex = options.header_extensions == HeaderExtensions::Cryptex
         && header.has_extension()
@@ -260,8 +280,6 @@ fn open_rtp(
         Session::Gcm(gcm) => {
             let nonce = keys.nonce(header.ssrc, index);
             let Some(sealed) = packet.get_mut(..len + tag_len) else { return false };
-            // A failed attempt leaves zeros in place of the ciphertext.
-            let copy = keep.then(|| sealed.to_vec());
             let clear = match (options.encrypt_rtp, cryptex) {
                 (false, _) => len,
                 (true, false) => header.len,
@@ -269,9 +287,6 @@ fn open_rtp(
             };
             let (head, body) = sealed.split_at_mut(clear);
             if gcm.open(nonce, head, body).is_none() {
-                if let Some(copy) = copy {
-                    sealed.copy_from_slice(&copy);
-                }
                 return false;
             }
             if cryptex && options.encrypt_rtp {

@@ -4,7 +4,7 @@ use linkspan_rtp::Ssrc;
 
 use crate::crypto::Session;
 use crate::header::{Malformed, RTCP_HEADER_LEN, RtpHeader, rtcp_ssrc};
-use crate::keys::KeySet;
+use crate::keys::{InUse, KeySet};
 use crate::replay::{Freshness, ReplayWindow, estimate_index};
 use crate::sources::Sources;
 use crate::{
@@ -88,12 +88,14 @@ impl Sender {
         let (packet, trailer) = buffer.split_at_mut(len);
         let header = RtpHeader::read(packet).map_err(malformed)?;
 
-        let index = self.next_rtp_index(header)?;
+        let source = self
+            .sources
+            .get_or_insert(header.ssrc, Outgoing::default)
+            .map_err(|_| ProtectError::TooManySources)?;
+        let index = source.next_index(header.sequence, self.options.allow_repeat)?;
         let entry = self.keys.get_mut(self.selected).ok_or(ProtectError::KeyExhausted)?;
-        let left = entry.rtp_left.checked_sub(1).ok_or(ProtectError::KeyExhausted)?;
-        let mki = entry.mki;
-        let mki = mki.as_ref().map_or(&[][..], Mki::as_bytes);
-        let keys = entry.rtp(index).ok_or(ProtectError::Cipher)?;
+        let InUse { keys, mki, left } = entry.rtp(index).ok_or(ProtectError::Cipher)?;
+        let still_left = left.checked_sub(1).ok_or(ProtectError::KeyExhausted)?;
 
         let mut clear = header.len;
         let mut gathered = false;
@@ -136,10 +138,10 @@ impl Sender {
             let tag = mac.tag(packet, &rollover(index));
             let (mki_field, tag_field) = trailer.split_at_mut(mki_len);
             mki_field.copy_from_slice(mki);
-            tag_field.iter_mut().zip(&tag).for_each(|(to, from)| *to = *from);
+            write_tag(&tag, tag_field);
         }
-        entry.rtp_left = left;
-        self.accept_rtp_index(header.ssrc, index);
+        *left = still_left;
+        source.accept(index, self.options.replay_window);
         Ok(needed)
     }
 
@@ -165,10 +167,9 @@ impl Sender {
             return Err(ProtectError::KeyExhausted);
         }
         let entry = self.keys.get_mut(self.selected).ok_or(ProtectError::KeyExhausted)?;
-        let left = entry.rtcp_left.checked_sub(1).ok_or(ProtectError::KeyExhausted)?;
-        let mki = entry.mki;
-        let mki = mki.as_ref().map_or(&[][..], Mki::as_bytes);
-        let keys = entry.rtcp(u64::from(index)).ok_or(ProtectError::Cipher)?;
+        let in_use = entry.rtcp(u64::from(index)).ok_or(ProtectError::Cipher)?;
+        let InUse { keys, mki, left } = in_use;
+        let still_left = left.checked_sub(1).ok_or(ProtectError::KeyExhausted)?;
 
         let encrypt = self.options.encrypt_rtcp;
         let word = (index | (u32::from(encrypt) << 31)).to_be_bytes();
@@ -207,10 +208,10 @@ impl Sender {
                 let tag = mac.tag_of(covered);
                 let (mki_field, tag_field) = trailer.split_at_mut(mki_len);
                 mki_field.copy_from_slice(mki);
-                tag_field.iter_mut().zip(&tag).for_each(|(to, from)| *to = *from);
+                write_tag(&tag, tag_field);
             }
         }
-        entry.rtcp_left = left;
+        *left = still_left;
         source.rtcp_index = index;
         Ok(needed)
     }
@@ -273,15 +274,13 @@ impl Sender {
     pub fn suite(&self) -> Suite {
         self.suite
     }
+}
 
-    fn next_rtp_index(&mut self, header: RtpHeader) -> Result<u64, ProtectError> {
-        let sequence = header.sequence;
-        let Some(source) = self.sources.get_mut(header.ssrc) else {
-            let full = self.sources.is_full();
-            return if full { Err(ProtectError::TooManySources) } else { Ok(sequence.into()) };
-        };
-        let set = source.next_roc.map(|roc| (u64::from(roc) << 16) | u64::from(sequence));
-        let Some(window) = &source.rtp else { return Ok(set.unwrap_or(sequence.into())) };
+impl Outgoing {
+    #[inline]
+    fn next_index(&self, sequence: u16, allow_repeat: bool) -> Result<u64, ProtectError> {
+        let set = self.next_roc.map(|roc| (u64::from(roc) << 16) | u64::from(sequence));
+        let Some(window) = &self.rtp else { return Ok(set.unwrap_or(sequence.into())) };
         let index = set.unwrap_or_else(|| estimate_index(window.highest(), sequence));
         // RFC 3711 §9.2: the rollover counter must not wrap under one key.
         if index >> 48 != 0 {
@@ -289,19 +288,17 @@ impl Sender {
         }
         match window.check(index) {
             Freshness::Fresh => Ok(index),
-            Freshness::Replayed if self.options.allow_repeat => Ok(index),
+            Freshness::Replayed if allow_repeat => Ok(index),
             _ => Err(ProtectError::IndexReused),
         }
     }
 
-    fn accept_rtp_index(&mut self, ssrc: u32, index: u64) {
-        let size = self.options.replay_window;
-        if let Ok(source) = self.sources.get_or_insert(ssrc, Outgoing::default) {
-            source.next_roc = None;
-            match &mut source.rtp {
-                Some(window) => window.accept(index),
-                none => *none = Some(ReplayWindow::starting_at(index, size)),
-            }
+    #[inline]
+    fn accept(&mut self, index: u64, window: usize) {
+        self.next_roc = None;
+        match &mut self.rtp {
+            Some(window) => window.accept(index),
+            none => *none = Some(ReplayWindow::starting_at(index, window)),
         }
     }
 }
@@ -309,6 +306,16 @@ impl Sender {
 impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sender").field("suite", &self.suite).finish_non_exhaustive()
+    }
+}
+
+/// The first 4 or 10 octets of a tag.
+#[inline]
+fn write_tag(tag: &[u8; 20], field: &mut [u8]) {
+    if let (Some(field), Some(tag)) = (field.first_chunk_mut::<10>(), tag.first_chunk()) {
+        *field = *tag;
+    } else if let (Some(field), Some(tag)) = (field.first_chunk_mut::<4>(), tag.first_chunk()) {
+        *field = *tag;
     }
 }
 

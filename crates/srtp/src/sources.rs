@@ -34,11 +34,17 @@ impl<T> Sources<T> {
     }
 
     /// The state of a source, made where there is none.
+    #[inline]
     pub(crate) fn get_or_insert(
         &mut self,
         ssrc: u32,
         new: impl FnOnce() -> T,
     ) -> Result<&mut T, Full> {
+        if let Some((last, _)) = self.entries.get(self.last)
+            && *last == ssrc
+        {
+            return self.entries.get_mut(self.last).map(|(_, state)| state).ok_or(Full);
+        }
         let place = match self.place(ssrc) {
             Some(place) => place,
             None if self.entries.len() >= self.max => return Err(Full),
@@ -50,10 +56,6 @@ impl<T> Sources<T> {
         };
         self.last = place;
         self.entries.get_mut(place).map(|(_, state)| state).ok_or(Full)
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.entries.len() >= self.max
     }
 
     pub(crate) fn remove(&mut self, ssrc: u32) -> Option<T> {

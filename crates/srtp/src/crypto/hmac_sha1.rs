@@ -24,29 +24,36 @@ impl HmacSha1 {
     }
 
     /// The authentication value of `data` followed by `trailer`.
+    #[inline]
     pub(crate) fn tag(&self, data: &[u8], trailer: &[u8; 4]) -> [u8; 20] {
         self.compute(data, trailer)
     }
 
     /// The authentication value of `data`.
+    #[inline]
     pub(crate) fn tag_of(&self, data: &[u8]) -> [u8; 20] {
         self.compute(data, &[])
     }
 
     #[inline]
-    fn compute(&self, data: &[u8], trailer: &[u8]) -> [u8; 20] {
+    fn compute<const N: usize>(&self, data: &[u8], trailer: &[u8; N]) -> [u8; 20] {
         let mut state = self.inner;
         let (blocks, tail) = data.as_chunks::<BLOCK>();
         compress(&mut state, blocks);
 
-        let mut last = [0u8; 2 * BLOCK];
-        let used = tail.len() + trailer.len();
-        let ending = tail.iter().chain(trailer).chain(&[0x80]);
-        last.iter_mut().zip(ending).for_each(|(to, from)| *to = *from);
-        let bits = 8 * (BLOCK + data.len() + trailer.len()) as u64;
         // FIPS 180-4 §5.1.1: one bit, zeros, then the length in 64 bits.
+        let mut last = [0u8; 2 * BLOCK];
+        let (copied, rest) = last.split_at_mut(tail.len());
+        copied.copy_from_slice(tail);
+        if let Some((to, rest)) = rest.split_first_chunk_mut::<N>() {
+            *to = *trailer;
+            if let Some(end) = rest.first_mut() {
+                *end = 0x80;
+            }
+        }
+        let bits = 8 * (BLOCK + data.len() + N) as u64;
         let (last_blocks, _) = last.as_chunks_mut::<BLOCK>();
-        let count = if used + 1 + 8 > BLOCK { 2 } else { 1 };
+        let count = if tail.len() + N + 1 + 8 > BLOCK { 2 } else { 1 };
         let (last_blocks, _) = last_blocks.split_at_mut(count);
         if let Some(length) = last_blocks.last_mut().and_then(|block| block.last_chunk_mut()) {
             *length = bits.to_be_bytes();
@@ -55,6 +62,7 @@ impl HmacSha1 {
         self.finish(state)
     }
 
+    #[inline]
     fn finish(&self, inner: [u32; 5]) -> [u8; 20] {
         let mut block = [0u8; BLOCK];
         write_state(&inner, &mut block);
