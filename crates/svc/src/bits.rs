@@ -132,12 +132,6 @@ impl<'a> BitReader<'a> {
         let magnitude = i32::try_from(code.div_ceil(2)).unwrap_or(i32::MAX);
         Ok(if code & 1 == 1 { magnitude } else { -magnitude })
     }
-
-    /// `more_rbsp_data()`: whether anything stands before the stop bit.
-    pub(crate) fn more_data(&mut self) -> bool {
-        self.refill();
-        self.next < self.data.len() || self.cache.count_ones() > 1
-    }
 }
 
 /// Writes syntax elements into a payload without emulation prevention.
@@ -184,12 +178,6 @@ impl BitWriter {
         } else {
             self.u(u32::try_from(code).unwrap_or(u32::MAX), bits);
         }
-    }
-
-    /// `se(v)`.
-    pub(crate) fn se(&mut self, value: i32) {
-        let magnitude = value.unsigned_abs();
-        self.ue(if value > 0 { magnitude * 2 - 1 } else { magnitude.saturating_mul(2) });
     }
 
     /// Copies the bits `from..to` of `source`, which has no emulation prevention.
@@ -293,8 +281,9 @@ mod tests {
         let mut w = BitWriter::default();
         for v in values {
             w.ue(v);
-            w.se(i32::try_from(v >> 2).unwrap());
-            w.se(-i32::try_from(v >> 2).unwrap());
+            // se(v): 1 -> 1, -1 -> 2.
+            w.ue(((v >> 2) * 2).saturating_sub(1));
+            w.ue((v >> 2) * 2);
         }
         w.trailing();
         let bytes = w.into_bytes();
@@ -304,7 +293,6 @@ mod tests {
             assert_eq!(r.se().unwrap(), i32::try_from(v >> 2).unwrap());
             assert_eq!(r.se().unwrap(), -i32::try_from(v >> 2).unwrap());
         }
-        assert!(!r.more_data());
     }
 
     #[test]

@@ -121,6 +121,22 @@ impl<T: Copy> Dpb<T> {
             .position(|f| f.long_term.is_none() && self.pic_num(f, current) == pic_num)
     }
 
+    /// The tag of the short-term frame that `difference_of_pic_nums_minus1` names.
+    pub(crate) fn by_difference(&self, current: u32, difference: u32) -> Option<T> {
+        let number = i64::from(current) - i64::from(difference) - 1;
+        self.frames.get(self.short_term(number, current)?)?.tag
+    }
+
+    /// `difference_of_pic_nums_minus1` of the short-term frame with a tag.
+    pub(crate) fn difference_of(&self, current: u32, tag: T) -> Option<u32>
+    where
+        T: PartialEq,
+    {
+        let named = |f: &&Frame<T>| f.tag == Some(tag) && f.long_term.is_none();
+        let frame = self.frames.iter().find(named)?;
+        u32::try_from(i64::from(current) - self.pic_num(frame, current) - 1).ok()
+    }
+
     pub(crate) fn frame(&self, index: usize) -> Option<&Frame<T>> {
         self.frames.get(index)
     }

@@ -6,7 +6,7 @@ use crate::params::{Pps, Sps};
 use crate::reader::{AccessUnitReader, StreamNal};
 use crate::sei;
 use crate::temporal::TemporalIds;
-use crate::uc_to_avc::{LayerTarget, UcToAvc};
+use crate::uc_to_avc::{FrameNumbering, LayerTarget, UcToAvc};
 
 /// Extracts the sub-bitstream of an operation point from an Annex B stream (H.264 §G.8.8.1).
 ///
@@ -14,9 +14,9 @@ use crate::uc_to_avc::{LayerTarget, UcToAvc};
 /// the temporal id that their references imply.
 ///
 /// ```
-/// use linkspan_svc::{ExtractForm, ExtractOptions, extract};
+/// use linkspan_svc::{ExtractOptions, extract};
 /// let stream = [0, 0, 1, 0x6e, 0xc0, 0x80, 7, 0x20, 0, 0, 1, 0x65, 0xb8, 0x04];
-/// let avc = extract(&stream, &ExtractOptions { form: ExtractForm::Avc, ..Default::default() });
+/// let avc = extract(&stream, &ExtractOptions::avc_base());
 /// assert_eq!(avc, [0, 0, 0, 1, 0x65, 0xb8, 0x04]);
 /// ```
 #[must_use]
@@ -47,6 +47,8 @@ pub struct ExtractOptions {
     pub max_priority: u8,
     /// Which form.
     pub form: ExtractForm,
+    /// What happens to `frame_num` in the form [`ExtractForm::Avc`].
+    pub numbering: FrameNumbering,
 }
 
 impl Default for ExtractOptions {
@@ -59,11 +61,18 @@ impl Default for ExtractOptions {
             max_temporal: 7,
             max_priority: 63,
             form: ExtractForm::Normative,
+            numbering: FrameNumbering::default(),
         }
     }
 }
 
 impl ExtractOptions {
+    /// The base layer at its full frame rate, for a plain AVC decoder.
+    #[must_use]
+    pub fn avc_base() -> Self {
+        Self { max_dependency: 0, max_quality: 0, form: ExtractForm::Avc, ..Self::default() }
+    }
+
     /// H.264 §G.8.8.1: whether a coded slice is of the operation point.
     fn keeps(&self, stream: u8, layer: LayerId) -> bool {
         stream == self.stream
@@ -183,8 +192,12 @@ fn minimal(stream: &[u8], options: &ExtractOptions, out: &mut Vec<u8>) {
 
 fn avc(stream: &[u8], options: &ExtractOptions, out: &mut Vec<u8>) {
     let temporal = TemporalIds::of(stream, options.max_temporal);
-    let target = LayerTarget { stream: options.stream, max_temporal: options.max_temporal };
-    let mut rewriter = UcToAvc::new(target);
+    let target = LayerTarget {
+        stream: options.stream,
+        max_temporal: options.max_temporal,
+        dependency: options.max_dependency,
+    };
+    let mut rewriter = UcToAvc::new(target).with_numbering(options.numbering);
     let mut reader = AccessUnitReader::new(stream);
     let mut unit = AccessUnit::default();
     for index in 0.. {

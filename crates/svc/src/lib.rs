@@ -9,11 +9,13 @@ mod bits;
 mod dpb;
 mod error;
 mod extract;
+mod gate;
 mod limits;
 pub mod ms;
 mod nal;
 mod params;
 mod reader;
+mod rewrite;
 mod rtp;
 mod sei;
 mod slice;
@@ -30,6 +32,7 @@ pub use annexb::{
 pub use avc_to_uc::{AvcToUc, AvcToUcConfig, Layering};
 pub use error::{DepacketizeError, NalError, PacsiError, ParseError};
 pub use extract::{ExtractForm, ExtractOptions, extract};
+pub use gate::{GateConfig, KeyframeRequest, LossGate, LossPolicy, ReferenceRule};
 pub use limits::Limits;
 pub use nal::{LayerId, NalHeader, NalType, SvcExtension};
 pub use params::{BitstreamRestriction, Cropping, ParameterSets, Pps, Sps, SvcSpsExtension, Vui};
@@ -39,4 +42,4 @@ pub use rtp::{
     PacketizerFormat, Payload, PayloadFormat, PayloadMeta, Payloads,
 };
 pub use slice::{SliceHeader, SliceType};
-pub use uc_to_avc::{LayerTarget, UcToAvc};
+pub use uc_to_avc::{FrameNumbering, LayerTarget, UcToAvc};

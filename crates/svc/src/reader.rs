@@ -75,7 +75,7 @@ impl<'a> AccessUnitReader<'a> {
     pub fn read_nals(&mut self) -> &[StreamNal<'a>] {
         self.current.clear();
         self.current.append(&mut self.held);
-        while let Some(nal) = self.nals.next() {
+        for nal in self.nals.by_ref() {
             let nal = StreamNal::new(nal);
             match self.splitter.next(nal.located.bytes) {
                 Place::Held => self.held.push(nal),

@@ -4,7 +4,7 @@
 
 use linkspan_svc::{
     AccessUnit, AccessUnitReader, AvcToUc, AvcToUcConfig, Depacketizer, DepacketizerConfig,
-    ExtractForm, ExtractOptions, LayerTarget, Layering, NalType, PacketizationMode, Packetizer,
+    ExtractOptions, LayerTarget, Layering, NalType, PacketizationMode, Packetizer,
     PacketizerConfig, PayloadFormat, PayloadMeta, UcToAvc, extract,
 };
 
@@ -102,14 +102,10 @@ fn standards_side_receives_the_extraction_of_what_lync_sent() {
                 if max_temporal == 0 && (layering == Layering::Single || !told) {
                     continue;
                 }
-                let options = ExtractOptions {
-                    stream: number,
-                    max_temporal,
-                    form: ExtractForm::Avc,
-                    ..Default::default()
-                };
+                let options =
+                    ExtractOptions { stream: number, max_temporal, ..ExtractOptions::avc_base() };
                 let wanted = extract(&stream, &options);
-                let target = LayerTarget { stream: number, max_temporal };
+                let target = LayerTarget { stream: number, max_temporal, dependency: 0 };
                 let got = uc_to_avc(&packets, target);
                 if wanted != got || (number == 0 && got.is_empty()) {
                     failed.push((

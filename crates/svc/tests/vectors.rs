@@ -74,7 +74,7 @@ fn rows(stream: &[u8]) -> Vec<Vec<Option<u64>>> {
                 layer.map(|l| u64::from(l.qid)),
                 layer.map(|l| u64::from(l.tid)),
                 layer.map(|l| u64::from(l.prid)),
-                slice.map(|s| s.idr).or(prefix.map(|p| p.idr)).map(u64::from),
+                slice.map(|s| s.idr).or_else(|| prefix.map(|p| p.idr)).map(u64::from),
                 slice.map(|s| u64::from(s.frame_num)),
                 slice.map(|s| u64::from(s.poc_lsb)),
                 slice.map(|s| u64::from(s.pps_id)),
@@ -109,7 +109,7 @@ fn nal_lists_are_those_of_the_vectors() {
             for (place, column) in columns.iter().enumerate() {
                 let want = wanted[place].as_u64();
                 // Ids that are not in the stream are another test's.
-                let known = got[9].is_some() || place < 6 || place > 9;
+                let known = got[9].is_some() || !(6..=9).contains(&place);
                 let skip = *column == "sei_payload_type"
                     || (case.name.starts_with('x') && place >= 9)
                     // x1 has stray zeros before three-octet start codes, which H.264 §B.1.1 reads as
@@ -165,13 +165,7 @@ fn every_operation_point_is_extracted() {
 #[test]
 fn base_extractions_hold_nothing_scalable() {
     for case in cases() {
-        let options = ExtractOptions {
-            max_dependency: 0,
-            max_quality: 0,
-            form: ExtractForm::Avc,
-            ..Default::default()
-        };
-        let base = extract(&case.stream, &options);
+        let base = extract(&case.stream, &ExtractOptions::avc_base());
         for nal in linkspan_svc::nal_units(&base) {
             let kind = NalHeader::parse(nal).unwrap().kind;
             assert!(
@@ -182,4 +176,32 @@ fn base_extractions_hold_nothing_scalable() {
             );
         }
     }
+}
+
+#[test]
+fn layers_without_prediction_become_the_listed_avc() {
+    let mut failed = Vec::new();
+    for case in cases() {
+        for target in case.json["targets"].as_array().unwrap() {
+            let Some(wanted) = target["avc_rewrite_sha256"].as_str() else { continue };
+            let id = |key: &str| u8::try_from(target[key].as_u64().unwrap()).unwrap();
+            let options = ExtractOptions {
+                max_dependency: id("did"),
+                max_temporal: id("tid"),
+                form: ExtractForm::Avc,
+                ..Default::default()
+            };
+            let got = extract(&case.stream, &options);
+            if sha256(&got) != wanted {
+                failed.push(format!(
+                    "{} {:?}: {} octets for {}",
+                    case.name,
+                    (options.max_dependency, options.max_temporal),
+                    got.len(),
+                    target["avc_rewrite_bytes"]
+                ));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
 }
