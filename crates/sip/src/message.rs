@@ -407,10 +407,10 @@ fn starts_with_sip(version: &str) -> bool {
 
 fn status_line(line: &str) -> Result<StartLine<'_>, ParseError> {
     let fail = |kind, at| ParseError::new(kind, at, false);
-    let rest = line.strip_prefix("SIP/2.0 ").ok_or(fail(ParseErrorKind::Version, 0))?;
+    let rest = line.strip_prefix("SIP/2.0 ").ok_or_else(|| fail(ParseErrorKind::Version, 0))?;
     // A missing space behind the code is seen in the wild where there is no phrase.
     let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
     let status = (code.len() == 3).then(|| lex::number(code)).flatten().and_then(StatusCode::new);
-    let status = status.ok_or(fail(ParseErrorKind::Status, 8))?;
+    let status = status.ok_or_else(|| fail(ParseErrorKind::Status, 8))?;
     Ok(StartLine::Response { status, reason })
 }

@@ -67,11 +67,8 @@ impl<'a> NameAddrRef<'a> {
             return Err(ValueError::new(ADDRESS, "a quoted display name", bad));
         }
         let inner = text.get(open + 1..).unwrap_or("");
-        let close = memchr::memchr(b'>', inner.as_bytes()).ok_or(ValueError::new(
-            ADDRESS,
-            ">",
-            text.len(),
-        ))?;
+        let close = memchr::memchr(b'>', inner.as_bytes())
+            .ok_or_else(|| ValueError::new(ADDRESS, ">", text.len()))?;
         let uri = UriRef::parse(inner.get(..close).unwrap_or(""))
             .map_err(|error| error.within(ADDRESS, open + 1))?;
         let after = open + 1 + close + 1;

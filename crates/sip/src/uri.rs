@@ -86,7 +86,8 @@ impl<'a> UriRef<'a> {
             host_at = sign + 1;
         }
         let tail = rest.get(host_at..).unwrap_or("");
-        let host_len = host_length(tail).ok_or(ValueError::new(URI, "a host", at + host_at))?;
+        let host_len =
+            host_length(tail).ok_or_else(|| ValueError::new(URI, "a host", at + host_at))?;
         self.host = tail.get(..host_len).unwrap_or("");
         let mut i = host_at + host_len;
         if bytes.get(i) == Some(&b':') {
@@ -94,7 +95,7 @@ impl<'a> UriRef<'a> {
             let len = digits.bytes().position(|octet| !octet.is_ascii_digit());
             let len = len.unwrap_or(digits.len());
             let port = lex::number(digits.get(..len).unwrap_or(""));
-            self.port = Some(port.ok_or(ValueError::new(URI, "a port", at + i + 1))?);
+            self.port = Some(port.ok_or_else(|| ValueError::new(URI, "a port", at + i + 1))?);
             i += 1 + len;
         }
         self.parse_tail(rest, i, at)

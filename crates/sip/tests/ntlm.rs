@@ -1,5 +1,10 @@
 //! The sign-in of a Lync client that is not ours: its proof and every signature fit.
 #![cfg(feature = "ntlm")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where it is surprised"
+)]
 
 use std::collections::HashMap;
 

@@ -2,6 +2,11 @@
 //! call ends, within its timers, and each application is told once.
 //!
 //! `LINKSPAN_SIM_RUNS` sets the number of seeded runs of each test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where it is surprised"
+)]
 
 use std::time::{Duration, Instant};
 

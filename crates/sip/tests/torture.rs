@@ -1,4 +1,10 @@
 //! Every message of RFC 4475 and RFC 5118 gets the verdict that its RFC gives.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where it is surprised"
+)]
 
 use linkspan_sip::{Frame, FrameError, Limits, Message, StreamFramer};
 

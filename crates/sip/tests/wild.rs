@@ -1,4 +1,5 @@
 //! Messages of real products: parsed, judged, and written back as they were.
+#![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
 use std::path::{Path, PathBuf};
 

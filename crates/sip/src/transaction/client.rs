@@ -44,9 +44,8 @@ impl Client {
         now: Instant,
     ) -> Self {
         let invite = method == Method::Invite;
-        let mut clock = Clock::default();
         // Timers B and F.
-        clock.deadline = now.checked_add(timers.timeout());
+        let mut clock = Clock { deadline: now.checked_add(timers.timeout()), ..Clock::default() };
         if !path.transport.is_reliable() {
             // Timers A and E.
             clock.start_retransmit(timers.t1, now);

@@ -198,19 +198,20 @@ impl Date {
     pub fn parse(text: &str) -> Result<Self, ValueError> {
         let fail = |expected| ValueError::new("Date", expected, 0);
         let mut words = text.split_ascii_whitespace();
-        let mut word = || words.next().ok_or(fail("a date"));
+        let mut word = || words.next().ok_or_else(|| fail("a date"));
         let (weekday, day, month, year, time, zone) =
             (word()?, word()?, word()?, word()?, word()?, word()?);
         if zone != "GMT" {
             return Err(fail("GMT"));
         }
         let weekday = weekday.strip_suffix(',').filter(|day| DAYS.contains(day));
-        weekday.ok_or(fail("a day of the week"))?;
-        let month = MONTHS.iter().position(|name| *name == month).ok_or(fail("a month"))?;
+        weekday.ok_or_else(|| fail("a day of the week"))?;
+        let month = MONTHS.iter().position(|name| *name == month).ok_or_else(|| fail("a month"))?;
         let day: i64 =
-            lex::number(day).filter(|day| (1..=31).contains(day)).ok_or(fail("a day"))?;
-        let year: i64 =
-            lex::number(year).filter(|year| (1970..=9999).contains(year)).ok_or(fail("a year"))?;
+            lex::number(day).filter(|day| (1..=31).contains(day)).ok_or_else(|| fail("a day"))?;
+        let year: i64 = lex::number(year)
+            .filter(|year| (1970..=9999).contains(year))
+            .ok_or_else(|| fail("a year"))?;
         let mut parts = time.split(':').map(lex::number::<i64>);
         let (Some(Some(hour)), Some(Some(minute)), Some(Some(second)), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())

@@ -38,7 +38,7 @@ impl<'a> Via<'a> {
         let at = |rest: &str| text.len() - rest.len();
         // sent-protocol = protocol-name SLASH protocol-version SLASH transport
         let (name, rest) = token_before(text, b'/').ok_or(fail("SIP", 0))?;
-        let (version, rest) = token_before(rest, b'/').ok_or(fail("2.0", at(rest)))?;
+        let (version, rest) = token_before(rest, b'/').ok_or_else(|| fail("2.0", at(rest)))?;
         if !name.eq_ignore_ascii_case("SIP") || version != "2.0" {
             return Err(fail("SIP/2.0", 0));
         }
@@ -50,7 +50,7 @@ impl<'a> Via<'a> {
         if transport.is_empty() || host_text.len() == after.len() {
             return Err(fail("a transport and a space", at(rest)));
         }
-        let len = uri::host_length(host_text).ok_or(fail("a host", at(host_text)))?;
+        let len = uri::host_length(host_text).ok_or_else(|| fail("a host", at(host_text)))?;
         let host = host_text.get(..len).unwrap_or("");
         let mut rest = lex::trim_start(host_text.get(len..).unwrap_or(""));
         let mut port = None;

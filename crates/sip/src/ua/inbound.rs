@@ -411,7 +411,7 @@ fn response_path(message: &Message<'_>, path: Path) -> Path {
     if via.rport().is_some() {
         return path;
     }
-    let port = via.port().unwrap_or(path.transport.default_port());
+    let port = via.port().unwrap_or_else(|| path.transport.default_port());
     Path { remote: (path.remote.ip(), port).into(), ..path }
 }
 

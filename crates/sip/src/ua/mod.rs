@@ -1,5 +1,6 @@
 //! The user agent: transactions and dialogs in one engine.
 
+mod answers;
 mod authenticate;
 mod build;
 mod config;
