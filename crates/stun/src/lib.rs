@@ -3,11 +3,13 @@
 
 mod address;
 mod attribute;
+mod auth;
 mod builder;
 mod demultiplex;
 mod dialect;
 mod error;
 mod fingerprint;
+mod framing;
 mod getters;
 #[cfg(test)]
 mod hex;
@@ -20,11 +22,13 @@ mod transaction;
 mod transport;
 
 pub use attribute::{AttributeType, RawAttribute};
+pub use auth::{NonceFeatures, PasswordAlgorithm};
 pub use builder::{BuildError, MessageBuilder};
 pub use demultiplex::{PacketKind, demultiplex};
 pub use dialect::Dialect;
 pub use error::ParseError;
 pub use fingerprint::Fingerprint;
+pub use framing::{FramerFull, Rfc4571Framer, frame};
 pub use getters::ErrorCode;
 pub use integrity::{IntegrityError, IntegrityKey, userhash};
 pub use kind::{Class, Method};
