@@ -1,0 +1,528 @@
+mod config;
+mod event;
+mod messages;
+mod responses;
+
+use bytes::Bytes;
+use linkspan_stun::{
+    Class, Dialect, Due, IntegrityKey, Message, Method, Retransmission, TransactionId,
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+pub use config::{ClientConfig, ClientDialect, Family};
+pub use event::{AllocateError, Allocation, ClientEvent, RequestError};
+
+use crate::{
+    ChannelData, ChannelNumber, InputError, Received, Transmit, Transport, VerbError, Wrapped, ms,
+};
+
+/// One allocation on a TURN server, seen from the client (RFC 8656; MS-TURN by
+/// [`ClientConfig::dialect`]).
+///
+/// After any `&mut self` call drain [`poll_transmit`](Self::poll_transmit) and
+/// [`poll_event`](Self::poll_event), then wait until [`poll_timeout`](Self::poll_timeout) or input.
+/// The allocation, permissions and channels are refreshed by the engine for as long as they are
+/// not released.
+///
+/// Over TCP and TLS the driver opens the connection before it calls
+/// [`allocate`](Self::allocate), cuts the stream with [`StreamFramer`](crate::StreamFramer) (with
+/// [`ms::StreamFramer`] in MS-TURN), and writes payloads as they are.
+///
+/// ```
+/// use linkspan_turn::{ClientConfig, ClientEvent, Credentials, TurnClient};
+/// use std::time::Instant;
+///
+/// let mut now = Instant::now();
+/// let (local, server) = ("192.0.2.1:5000".parse()?, "198.51.100.1:3478".parse()?);
+/// let config = ClientConfig::new(local, server, Credentials::new("user", "secret"));
+/// let mut client = TurnClient::new(config, [7; 32], now);
+/// client.allocate(now)?;
+/// let event = loop {
+///     while let Some(_datagram) = client.poll_transmit() { /* send it */ }
+///     if let Some(event) = client.poll_event() { break event; }
+///     now = client.poll_timeout().expect("unfinished");
+///     client.handle_timeout(now); // or handle_input(datagram, now)
+/// };
+/// assert!(matches!(event, ClientEvent::AllocateFailed { .. })); // nobody answered
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct TurnClient {
+    config: ClientConfig,
+    random: ChaCha20Rng,
+    state: State,
+    realm: Vec<u8>,
+    nonce: Vec<u8>,
+    key: Option<IntegrityKey>,
+    transactions: Vec<Transaction>,
+    /// Permissions by address, with when they are to be refreshed.
+    permissions: BTreeMap<IpAddr, Permission>,
+    channels: Vec<Channel>,
+    next_channel: u16,
+    /// MS-TURN: connection id and the last sequence number used.
+    sequence: Option<([u8; 20], u32)>,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<ClientEvent>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum State {
+    Idle,
+    Allocating,
+    Allocated { refresh_at: Instant, expires_at: Instant, relayed: Vec<SocketAddr> },
+    Releasing,
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Permission {
+    peer: SocketAddr,
+    is_granted: bool,
+    refresh_at: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Channel {
+    number: ChannelNumber,
+    peer: SocketAddr,
+    is_bound: bool,
+    refresh_at: Instant,
+}
+
+/// A request under way.
+#[derive(Clone, Debug)]
+struct Transaction {
+    id: TransactionId,
+    purpose: Purpose,
+    retransmission: Retransmission,
+    message: Bytes,
+    /// How often it was sent again with other credentials.
+    attempts: u8,
+    is_signed: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Purpose {
+    Allocate,
+    Refresh,
+    Release,
+    Permission(SocketAddr),
+    Channel(ChannelNumber, SocketAddr),
+}
+
+impl TurnClient {
+    /// A client that does nothing yet. `seed` feeds every random choice.
+    #[must_use]
+    pub fn new(config: ClientConfig, seed: [u8; 32], _now: Instant) -> Self {
+        Self {
+            config,
+            random: ChaCha20Rng::from_seed(seed),
+            state: State::Idle,
+            realm: Vec::new(),
+            nonce: Vec::new(),
+            key: None,
+            transactions: Vec::new(),
+            permissions: BTreeMap::new(),
+            channels: Vec::new(),
+            next_channel: ChannelNumber::MIN.get(),
+            sequence: None,
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Asks for a relayed address. [`ClientEvent::Allocated`] or
+    /// [`ClientEvent::AllocateFailed`] follows.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::State`] when it was called before.
+    pub fn allocate(&mut self, now: Instant) -> Result<(), VerbError> {
+        if self.state != State::Idle {
+            return Err(VerbError::State);
+        }
+        self.state = State::Allocating;
+        self.request(Purpose::Allocate, 0, now);
+        Ok(())
+    }
+
+    /// Lets packets of the peer's address pass (RFC 8656 §9).
+    /// [`ClientEvent::PermissionCreated`] or [`ClientEvent::PermissionFailed`] follows; the
+    /// permission is refreshed until the allocation ends. In MS-TURN the first packet to the peer
+    /// does the same, and the event comes at once.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError`] without an allocation, for a peer of another family, or past the limit.
+    pub fn create_permission(&mut self, peer: SocketAddr, now: Instant) -> Result<(), VerbError> {
+        self.check_peer(peer)?;
+        if self.permissions.contains_key(&peer.ip()) {
+            return Ok(());
+        }
+        if self.permissions.len() >= self.config.max_peers {
+            return Err(VerbError::Limit);
+        }
+        let is_granted = self.is_ms();
+        let permission = Permission { peer, is_granted, refresh_at: now + PERMISSION_REFRESH };
+        self.permissions.insert(peer.ip(), permission);
+        if is_granted {
+            self.events.push_back(ClientEvent::PermissionCreated { peer: peer.ip() });
+        } else {
+            self.request(Purpose::Permission(peer), 0, now);
+        }
+        Ok(())
+    }
+
+    /// Binds a channel to a peer (RFC 8656 §12), which shortens the header of each packet to four
+    /// octets. In MS-TURN makes the peer the active destination, whose packets have none; there is
+    /// one at a time. [`ClientEvent::ChannelBound`] or [`ClientEvent::ChannelFailed`] follows.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError`] without an allocation, for a peer of another family, or past the limit.
+    pub fn bind_channel(&mut self, peer: SocketAddr, now: Instant) -> Result<(), VerbError> {
+        self.check_peer(peer)?;
+        if self.channels.iter().any(|channel| channel.peer == peer) {
+            return Ok(());
+        }
+        if self.channels.len() >= self.config.max_peers {
+            return Err(VerbError::Limit);
+        }
+        let number = ChannelNumber::new(self.next_channel).ok_or(VerbError::Limit)?;
+        if self.is_ms() {
+            self.channels.clear();
+        } else {
+            // RFC 8656 §12: a number is not used for another peer soon; the range is long enough.
+            self.next_channel += 1;
+        }
+        let channel = Channel { number, peer, is_bound: false, refresh_at: now + CHANNEL_REFRESH };
+        self.channels.push(channel);
+        self.request(Purpose::Channel(number, peer), 0, now);
+        Ok(())
+    }
+
+    /// Sends data to a peer by the shortest way there is. One copy and one allocation; see
+    /// [`wrap`](Self::wrap) for none.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError`] without an allocation or permission, or when the data are too long.
+    pub fn send(&mut self, peer: SocketAddr, data: &[u8]) -> Result<(), VerbError> {
+        if self.transmits.len() >= self.config.max_queue {
+            return Err(VerbError::Limit);
+        }
+        let payload = match self.wrap(peer, data) {
+            Ok(wrapped) => wrapped.to_bytes(),
+            Err(VerbError::NoPermission) if self.is_ms() => {
+                self.check_peer(peer)?;
+                self.ms_send(peer, data).ok_or(VerbError::TooLong)?
+            }
+            Err(error) => return Err(error),
+        };
+        self.transmit(payload);
+        Ok(())
+    }
+
+    /// What to send to the server so that data reach a peer, without copying them: a ChannelData
+    /// message where there is a channel, a Send indication otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError`] without an allocation or permission, or when the data are too long. In
+    /// MS-TURN, whose Send requests are signed, only the active destination can be served here.
+    pub fn wrap<'d>(&self, peer: SocketAddr, data: &'d [u8]) -> Result<Wrapped<'d>, VerbError> {
+        self.check_peer(peer)?;
+        let transport = self.config.transport;
+        let channel = self.channels.iter().find(|channel| channel.peer == peer);
+        if let Some(channel) = channel.filter(|channel| channel.is_bound) {
+            let wrapped = match self.config.dialect {
+                ClientDialect::MsTurn => Wrapped::ms_active(data, transport),
+                ClientDialect::Rfc8656 => Wrapped::channel(channel.number, data, transport),
+            };
+            return wrapped.ok_or(VerbError::TooLong);
+        }
+        if self.is_ms() || !self.has_permission(peer.ip()) {
+            return Err(VerbError::NoPermission);
+        }
+        // RFC 8656 §11.1: nothing answers an indication, so that its id need not be random.
+        let id = TransactionId::new(*b"send-indicat");
+        Wrapped::indication(SEND_INDICATION, id, peer, data).ok_or(VerbError::TooLong)
+    }
+
+    /// Gives the allocation back. [`ClientEvent::Released`] follows, whether the server answers or
+    /// not.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::State`] without an allocation.
+    pub fn release(&mut self, now: Instant) -> Result<(), VerbError> {
+        if !matches!(self.state, State::Allocated { .. }) {
+            return Err(VerbError::State);
+        }
+        self.state = State::Releasing;
+        self.transactions.clear();
+        self.permissions.clear();
+        self.channels.clear();
+        self.request(Purpose::Release, 0, now);
+        Ok(())
+    }
+
+    /// Takes what came from the server: answers, and relayed data, which become
+    /// [`ClientEvent::Data`].
+    ///
+    /// # Errors
+    ///
+    /// [`InputError`]; nothing has changed then.
+    pub fn handle_input(&mut self, received: Received<'_>, now: Instant) -> Result<(), InputError> {
+        if let Some((peer, data)) = self.unwrap(received) {
+            if self.events.len() >= self.config.max_queue {
+                return Err(InputError::QueueFull);
+            }
+            let data = Bytes::copy_from_slice(data);
+            self.events.push_back(ClientEvent::Data { peer, data });
+            return Ok(());
+        }
+        if !self.is_from_server(&received) {
+            return Err(InputError::NotMine);
+        }
+        let payload = match (self.config.dialect, received.transport) {
+            (ClientDialect::MsTurn, Transport::Tcp) => {
+                ms::split_frame(received.payload).ok_or(InputError::Unexpected)?.1
+            }
+            _ => received.payload,
+        };
+        let message = Message::parse(payload, self.stun_dialect())?;
+        if !message.class().is_response() {
+            return Err(InputError::NotMine);
+        }
+        self.handle_response(&message, now)
+    }
+
+    /// The data in a packet from the server, and whose they are, without copying; `None` when it
+    /// is something else, for [`handle_input`](Self::handle_input).
+    #[must_use]
+    pub fn unwrap<'d>(&self, received: Received<'d>) -> Option<(SocketAddr, &'d [u8])> {
+        if !self.is_from_server(&received) || !matches!(self.state, State::Allocated { .. }) {
+            return None;
+        }
+        match self.config.dialect {
+            ClientDialect::Rfc8656 => self.unwrap_standard(received),
+            ClientDialect::MsTurn => self.unwrap_ms(received),
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let mut index = 0;
+        while let Some(transaction) = self.transactions.get_mut(index) {
+            match transaction.retransmission.handle_timeout(now) {
+                Due::Nothing => index += 1,
+                Due::Transmit => {
+                    let message = transaction.message.clone();
+                    self.transmit(message);
+                    index += 1;
+                }
+                Due::GiveUp => {
+                    let purpose = self.transactions.remove(index).purpose;
+                    self.fail(purpose, RequestError::TimedOut, now);
+                    index = 0;
+                }
+            }
+        }
+        self.refresh(now);
+    }
+
+    /// The next packet to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// The next thing to know.
+    pub fn poll_event(&mut self) -> Option<ClientEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let requests = self.transactions.iter().map(|one| one.retransmission.deadline());
+        let State::Allocated { refresh_at, expires_at, .. } = self.state else {
+            return requests.min();
+        };
+        let refresh = self.is_idle(Purpose::Refresh).then_some(refresh_at);
+        let permissions = self.permissions.values().filter(|one| {
+            one.is_granted && !self.is_ms() && self.is_idle(Purpose::Permission(one.peer))
+        });
+        let channels = self.channels.iter().filter(|one| {
+            one.is_bound && !self.is_ms() && self.is_idle(Purpose::Channel(one.number, one.peer))
+        });
+        requests
+            .chain(refresh)
+            .chain(Some(expires_at))
+            .chain(permissions.map(|one| one.refresh_at))
+            .chain(channels.map(|one| one.refresh_at))
+            .min()
+    }
+
+    /// The relayed addresses: one, or one of each family.
+    #[must_use]
+    pub fn relayed(&self) -> &[SocketAddr] {
+        match &self.state {
+            State::Allocated { relayed, .. } => relayed,
+            _ => &[],
+        }
+    }
+
+    /// True when nothing will happen any more.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// The server, after a redirection the one it led to.
+    #[must_use]
+    pub fn server(&self) -> SocketAddr {
+        self.config.server
+    }
+
+    fn unwrap_standard<'d>(&self, received: Received<'d>) -> Option<(SocketAddr, &'d [u8])> {
+        let first = *received.payload.first()?;
+        if first >> 6 == 1 {
+            let data = ChannelData::parse(received.payload, received.transport).ok()?;
+            // Data may overtake the answer that confirms the channel.
+            let channel = self.channels.iter().find(|one| one.number == data.channel)?;
+            return Some((channel.peer, data.data));
+        }
+        if received.payload.first_chunk() != Some(&DATA_INDICATION.to_be_bytes()) {
+            return None;
+        }
+        let message = Message::parse(received.payload, Dialect::Rfc8489).ok()?;
+        let peer = message.peer_address()?;
+        // RFC 8656 §11.4: data of a peer without permission are dropped
+        let known = self.permissions.contains_key(&peer.ip())
+            || self.channels.iter().any(|one| one.peer.ip() == peer.ip());
+        known.then_some(())?;
+        Some((peer, message.data()?))
+    }
+
+    fn unwrap_ms<'d>(&self, received: Received<'d>) -> Option<(SocketAddr, &'d [u8])> {
+        let active = || self.channels.first().map(|channel| channel.peer);
+        let payload = match received.transport {
+            Transport::Udp => received.payload,
+            Transport::Tcp => match ms::split_frame(received.payload)? {
+                (true, message) => message,
+                (false, data) => return Some((active()?, data)),
+            },
+        };
+        // [MS-TURN] 3.1.10: what does not carry the cookie is not a message.
+        if payload.get(20..28) != Some(&ms::COOKIE_ATTRIBUTE) {
+            let is_raw = received.transport == Transport::Udp;
+            return is_raw.then(active).flatten().map(|peer| (peer, payload));
+        }
+        let message = Message::parse(payload, Dialect::MsTurn).ok()?;
+        if (message.class(), message.method()) != (Class::Indication, Method::Data) {
+            return None;
+        }
+        let (peer, data) = (message.peer_address()?, message.data()?);
+        match (received.transport, data) {
+            (Transport::Udp, data) => Some((peer, data)),
+            // RFC 4571 framing inside
+            (Transport::Tcp, [l0, l1, data @ ..]) => {
+                let len = usize::from(u16::from_be_bytes([*l0, *l1]));
+                (len == data.len()).then_some((peer, data))
+            }
+            (Transport::Tcp, _) => None,
+        }
+    }
+
+    fn is_from_server(&self, received: &Received<'_>) -> bool {
+        received.transport == self.config.transport
+            && received.remote == self.config.server
+            && received.local == self.config.local
+    }
+
+    fn is_ms(&self) -> bool {
+        self.config.dialect == ClientDialect::MsTurn
+    }
+
+    fn stun_dialect(&self) -> Dialect {
+        match self.config.dialect {
+            ClientDialect::Rfc8656 => Dialect::Rfc8489,
+            ClientDialect::MsTurn => Dialect::MsTurn,
+        }
+    }
+
+    fn has_permission(&self, peer: IpAddr) -> bool {
+        let channel = self.channels.iter().any(|one| one.is_bound && one.peer.ip() == peer);
+        channel || self.permissions.get(&peer).is_some_and(|permission| permission.is_granted)
+    }
+
+    fn check_peer(&self, peer: SocketAddr) -> Result<(), VerbError> {
+        let State::Allocated { relayed, .. } = &self.state else { return Err(VerbError::State) };
+        if relayed.iter().any(|relayed| relayed.is_ipv4() == peer.is_ipv4()) {
+            return Ok(());
+        }
+        Err(VerbError::Family)
+    }
+
+    fn is_idle(&self, purpose: Purpose) -> bool {
+        !self.transactions.iter().any(|transaction| transaction.purpose == purpose)
+    }
+
+    /// Refreshes what is due.
+    fn refresh(&mut self, now: Instant) {
+        let State::Allocated { refresh_at, expires_at, .. } = self.state else { return };
+        if expires_at <= now {
+            self.end(ClientEvent::Lost { error: RequestError::TimedOut });
+            return;
+        }
+        if refresh_at <= now && self.is_idle(Purpose::Refresh) {
+            self.request(Purpose::Refresh, 0, now);
+        }
+        if self.is_ms() {
+            return;
+        }
+        let permissions = self.permissions.values().filter(|one| one.is_granted);
+        let permissions = permissions.map(|one| (one.refresh_at, Purpose::Permission(one.peer)));
+        let channels = self.channels.iter().filter(|one| one.is_bound);
+        let channels = channels.map(|one| (one.refresh_at, Purpose::Channel(one.number, one.peer)));
+        let due: Vec<Purpose> = permissions
+            .chain(channels)
+            .filter(|(at, purpose)| *at <= now && self.is_idle(*purpose))
+            .map(|(_, purpose)| purpose)
+            .collect();
+        for purpose in due {
+            self.request(purpose, 0, now);
+        }
+    }
+
+    fn transmit(&mut self, payload: Bytes) {
+        self.transmits.push_back(Transmit {
+            transport: self.config.transport,
+            local: self.config.local,
+            remote: self.config.server,
+            payload,
+        });
+    }
+
+    fn end(&mut self, event: ClientEvent) {
+        self.state = State::Ended;
+        self.transactions.clear();
+        self.permissions.clear();
+        self.channels.clear();
+        self.events.push_back(event);
+    }
+}
+
+/// RFC 8656 §3.2: a permission lasts 300 s.
+const PERMISSION_REFRESH: Duration = Duration::from_secs(240);
+/// RFC 8656 §12: a channel lasts 600 s, the permission that came with it 300 s.
+const CHANNEL_REFRESH: Duration = Duration::from_secs(240);
+/// RFC 8656 §17.
+const SEND_INDICATION: u16 = 0x0016;
+/// RFC 8656 §17.
+const DATA_INDICATION: u16 = 0x0017;

@@ -1,0 +1,87 @@
+use linkspan_stun::{RetransmissionConfig, Transport};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::Credentials;
+
+/// What a [`TurnClient`](crate::TurnClient) needs to know.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// Address that packets to the server leave from.
+    pub local: SocketAddr,
+    /// The server.
+    pub server: SocketAddr,
+    /// How the server is reached. TLS counts as TCP.
+    pub transport: Transport,
+    /// Who asks.
+    pub credentials: Credentials,
+    /// Which protocol the server speaks. Default RFC 8656.
+    pub dialect: ClientDialect,
+    /// Family of the relayed address. Default: the server's choice, IPv4.
+    pub family: Family,
+    /// Asks for an even port, and with `Some(true)` for the next one to be kept (RFC 8656 §7.1).
+    pub even_port: Option<bool>,
+    /// Takes the port that another allocation had kept (RFC 8656 §7.1).
+    pub reservation_token: Option<[u8; 8]>,
+    /// Lifetime to ask for. Default 10 minutes.
+    pub lifetime: Duration,
+    /// SOFTWARE of requests.
+    pub software: Option<String>,
+    /// Timing of requests.
+    pub retransmission: RetransmissionConfig,
+    /// Redirections to follow. Default 3.
+    pub max_redirects: u8,
+    /// Permissions, and channels, at a time. Default 256.
+    pub max_peers: usize,
+    /// Packets and events waiting to be taken. Default 1,024.
+    pub max_queue: usize,
+}
+
+impl ClientConfig {
+    /// A configuration for RFC 8656 over UDP.
+    #[must_use]
+    pub fn new(local: SocketAddr, server: SocketAddr, credentials: Credentials) -> Self {
+        Self {
+            local,
+            server,
+            transport: Transport::Udp,
+            credentials,
+            dialect: ClientDialect::Rfc8656,
+            family: Family::Default,
+            even_port: None,
+            reservation_token: None,
+            lifetime: Duration::from_secs(600),
+            software: None,
+            retransmission: RetransmissionConfig::default(),
+            max_redirects: 3,
+            max_peers: 256,
+            max_queue: 1024,
+        }
+    }
+}
+
+/// The protocol between client and server.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ClientDialect {
+    /// TURN (RFC 8656, RFC 5766).
+    #[default]
+    Rfc8656,
+    /// MS-TURN, version 1: the relay of Lync and Skype for Business.
+    MsTurn,
+}
+
+/// Family of relayed addresses (RFC 8656 §7.1).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Family {
+    /// Not said: IPv4.
+    #[default]
+    Default,
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+    /// One of each; the server may give IPv4 only.
+    Both,
+}

@@ -1,0 +1,111 @@
+use bytes::Bytes;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::ChannelNumber;
+
+/// What a [`TurnClient`](crate::TurnClient) tells.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// There is a relayed address.
+    Allocated(Allocation),
+    /// There is none, and there will be none.
+    AllocateFailed {
+        /// Why.
+        error: AllocateError,
+    },
+    /// Packets of the peer's address pass.
+    PermissionCreated {
+        /// The address.
+        peer: IpAddr,
+    },
+    /// They do not, or no longer.
+    PermissionFailed {
+        /// The address.
+        peer: IpAddr,
+        /// Why.
+        error: RequestError,
+    },
+    /// Packets to and from the peer use a channel.
+    ChannelBound {
+        /// The peer.
+        peer: SocketAddr,
+        /// The channel; without meaning in MS-TURN.
+        channel: ChannelNumber,
+    },
+    /// They do not, or no longer; indications still work where a permission was asked for.
+    ChannelFailed {
+        /// The peer.
+        peer: SocketAddr,
+        /// Why.
+        error: RequestError,
+    },
+    /// Data have come through the relay.
+    Data {
+        /// Who sent them.
+        peer: SocketAddr,
+        /// The data.
+        data: Bytes,
+    },
+    /// The allocation was given back: the end.
+    Released,
+    /// The allocation was lost: the end.
+    Lost {
+        /// Why.
+        error: RequestError,
+    },
+}
+
+/// What the server gave.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Allocation {
+    /// Address that peers send to.
+    pub relayed: SocketAddr,
+    /// The one of the other family, when both were asked for and given.
+    pub relayed_additional: Option<SocketAddr>,
+    /// The client's own address as the server sees it.
+    pub mapped: Option<SocketAddr>,
+    /// How long it lasts unless refreshed.
+    pub lifetime: Duration,
+    /// Names the port that was kept.
+    pub reservation_token: Option<[u8; 8]>,
+}
+
+/// Why there is no allocation.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AllocateError {
+    /// The credentials are wrong.
+    #[error("credentials refused")]
+    Credentials,
+    /// The request failed.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The server's answer lacks what it must have.
+    #[error("incomplete answer")]
+    Incomplete,
+    /// Too many redirections, or one in a circle.
+    #[error("redirected too often")]
+    Redirects,
+    /// Over TCP the redirection has to be followed by the driver: a new connection, a new client.
+    #[error("redirected to {0}")]
+    Redirected(SocketAddr),
+}
+
+/// Why a request failed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Nobody answered.
+    #[error("no answer")]
+    TimedOut,
+    /// The server refused it.
+    #[error("refused with {code} {reason}")]
+    Refused {
+        /// The code of the error.
+        code: u16,
+        /// What the server says.
+        reason: String,
+    },
+}

@@ -1,0 +1,264 @@
+//! What the client reads.
+
+use linkspan_stun::{AttributeType, Class, IntegrityError, IntegrityKey, Message, ms};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::{
+    AllocateError, Allocation, CHANNEL_REFRESH, ClientEvent, PERMISSION_REFRESH, Purpose,
+    RequestError, State, Transaction, TurnClient,
+};
+use crate::{InputError, Transport};
+
+impl TurnClient {
+    pub(super) fn handle_response(
+        &mut self,
+        message: &Message<'_>,
+        now: Instant,
+    ) -> Result<(), InputError> {
+        let id = message.transaction_id();
+        let at = self.transactions.iter().position(|transaction| transaction.id == id);
+        let Some(transaction) = at.and_then(|at| self.transactions.get(at)) else {
+            return Err(InputError::NotMine);
+        };
+        if message.has_fingerprint() {
+            message.verify_fingerprint()?;
+        }
+        self.check_integrity(transaction, message)?;
+        let Some(transaction) = at.map(|at| self.transactions.remove(at)) else { return Ok(()) };
+        if message.class() == Class::Success {
+            self.succeed(transaction.purpose, message, now);
+        } else {
+            self.refuse(&transaction, message, now);
+        }
+        Ok(())
+    }
+
+    /// RFC 8489 §9.2.5: the answer to a signed request is signed, but for errors that tell that
+    /// the signature could not be read. Servers leave other errors unsigned too (coturn does): the
+    /// transaction id vouches for those.
+    fn check_integrity(
+        &self,
+        transaction: &Transaction,
+        message: &Message<'_>,
+    ) -> Result<(), InputError> {
+        match &self.key {
+            Some(key) if transaction.is_signed => {
+                if message.has_integrity() {
+                    message.verify_integrity(key)?;
+                } else if message.class() == Class::Success {
+                    return Err(IntegrityError::Missing.into());
+                }
+            }
+            // Nothing was signed: a success now would be an open relay, or a forgery.
+            _ if message.class() == Class::Success => return Err(InputError::Unexpected),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, transaction: &Transaction, message: &Message<'_>, now: Instant) {
+        let purpose = transaction.purpose;
+        let (code, reason) = match message.error_code() {
+            Some(error) => (error.code, error.reason.chars().take(128).collect()),
+            None => (0, String::new()),
+        };
+        let challenge = message.realm().zip(message.nonce());
+        let is_ms = self.is_ms();
+        // [MS-TURN] relays name themselves here, or the one to go to.
+        let elsewhere = message.alternate_server().filter(|server| {
+            is_ms && *server != self.config.server && self.config.transport == Transport::Udp
+        });
+        match (code, challenge) {
+            (401, _) if elsewhere.is_some() && purpose == Purpose::Allocate => {
+                self.redirect(elsewhere, now);
+            }
+            // RFC 8489 §9.2.5: the challenge; with credentials of this realm already used, the end
+            (401, Some((realm, nonce))) if !transaction.is_signed || self.realm != realm => {
+                if transaction.attempts >= MAX_ATTEMPTS {
+                    self.fail(purpose, RequestError::Refused { code, reason }, now);
+                    return;
+                }
+                self.learn(realm, nonce);
+                self.request(purpose, transaction.attempts + 1, now);
+            }
+            (438, Some((realm, nonce))) if transaction.attempts < MAX_ATTEMPTS => {
+                self.learn(realm, nonce);
+                self.request(purpose, transaction.attempts + 1, now);
+            }
+            (300, _) if purpose == Purpose::Allocate => {
+                self.redirect(message.alternate_server(), now);
+            }
+            (401, _) | (431 | 436, _) if purpose == Purpose::Allocate && (code == 401 || is_ms) => {
+                self.end(ClientEvent::AllocateFailed { error: AllocateError::Credentials });
+            }
+            _ => self.fail(purpose, RequestError::Refused { code, reason }, now),
+        }
+    }
+
+    fn learn(&mut self, realm: &[u8], nonce: &[u8]) {
+        if self.realm != realm || self.key.is_none() {
+            self.realm = realm.to_vec();
+            let credentials = &self.config.credentials;
+            let (username, password) = (credentials.username(), credentials.password());
+            self.key = Some(if self.is_ms() {
+                ms::long_term_key(username, realm, password)
+            } else {
+                IntegrityKey::long_term_md5(username, realm, password)
+            });
+        }
+        self.nonce = nonce.to_vec();
+    }
+
+    fn redirect(&mut self, server: Option<SocketAddr>, now: Instant) {
+        let error = match server {
+            None => AllocateError::Incomplete,
+            Some(server) if self.config.transport == Transport::Tcp => {
+                AllocateError::Redirected(server)
+            }
+            Some(server) if self.config.max_redirects == 0 || server == self.config.server => {
+                AllocateError::Redirects
+            }
+            Some(server) if server.is_ipv4() != self.config.local.is_ipv4() => {
+                AllocateError::Redirected(server)
+            }
+            Some(server) => {
+                self.config.max_redirects -= 1;
+                self.config.server = server;
+                self.key = None;
+                self.realm.clear();
+                self.nonce.clear();
+                self.request(Purpose::Allocate, 0, now);
+                return;
+            }
+        };
+        self.end(ClientEvent::AllocateFailed { error });
+    }
+
+    fn succeed(&mut self, purpose: Purpose, message: &Message<'_>, now: Instant) {
+        match purpose {
+            Purpose::Allocate => self.allocated(message, now),
+            Purpose::Refresh => {
+                let lifetime = self.granted(message);
+                self.note_sequence(message);
+                if let State::Allocated { refresh_at, expires_at, .. } = &mut self.state {
+                    *refresh_at = now + refresh_after(lifetime);
+                    *expires_at = now + lifetime;
+                }
+            }
+            Purpose::Release => self.end(ClientEvent::Released),
+            Purpose::Permission(peer) => {
+                if let Some(permission) = self.permissions.get_mut(&peer.ip()) {
+                    let is_new = !permission.is_granted;
+                    permission.is_granted = true;
+                    permission.refresh_at = now + PERMISSION_REFRESH;
+                    if is_new {
+                        self.events.push_back(ClientEvent::PermissionCreated { peer: peer.ip() });
+                    }
+                }
+            }
+            Purpose::Channel(number, peer) => {
+                let mut channels = self.channels.iter_mut();
+                let found = channels.find(|one| one.number == number && one.peer == peer);
+                if let Some(channel) = found {
+                    let is_new = !channel.is_bound;
+                    channel.is_bound = true;
+                    channel.refresh_at = now + CHANNEL_REFRESH;
+                    if is_new {
+                        self.events.push_back(ClientEvent::ChannelBound { peer, channel: number });
+                    }
+                }
+            }
+        }
+    }
+
+    fn allocated(&mut self, message: &Message<'_>, now: Instant) {
+        // RFC 8656 §7.3: an answer without them is dropped by giving up.
+        let Some(relayed) = message.relayed_address() else {
+            self.end(ClientEvent::AllocateFailed { error: AllocateError::Incomplete });
+            return;
+        };
+        // RFC 8656 §7.2: with both families there are two attributes of the same type.
+        let additional = (!self.is_ms()).then(|| second_relayed(message)).flatten();
+        let lifetime = self.granted(message);
+        self.note_sequence(message);
+        let mut all = vec![relayed];
+        all.extend(additional);
+        self.state = State::Allocated {
+            refresh_at: now + refresh_after(lifetime),
+            expires_at: now + lifetime,
+            relayed: all,
+        };
+        let token = message.attribute(AttributeType::RESERVATION_TOKEN);
+        self.events.push_back(ClientEvent::Allocated(Allocation {
+            relayed,
+            relayed_additional: additional,
+            mapped: message.xor_mapped_address(),
+            lifetime,
+            reservation_token: token.and_then(|token| token.try_into().ok()),
+        }));
+    }
+
+    fn granted(&self, message: &Message<'_>) -> Duration {
+        // A server that grants nothing would have us ask without end.
+        let seconds = message.lifetime_secs().map(u64::from);
+        seconds.map_or(self.config.lifetime, Duration::from_secs).max(Duration::from_secs(10))
+    }
+
+    fn note_sequence(&mut self, message: &Message<'_>) {
+        let value = message.attribute(AttributeType::MS_SEQUENCE_NUMBER);
+        let Some((connection, number)) = value.and_then(<[u8]>::split_first_chunk::<20>) else {
+            return;
+        };
+        if let Ok(number) = number.try_into() {
+            self.sequence = Some((*connection, u32::from_be_bytes(number)));
+        }
+    }
+
+    pub(super) fn fail(&mut self, purpose: Purpose, error: RequestError, now: Instant) {
+        match purpose {
+            Purpose::Allocate => {
+                self.end(ClientEvent::AllocateFailed { error: error.into() });
+            }
+            Purpose::Refresh => match &mut self.state {
+                // No answer: once more while it lasts.
+                State::Allocated { refresh_at, expires_at, .. }
+                    if error == RequestError::TimedOut && now < *expires_at =>
+                {
+                    *refresh_at = now + Duration::from_secs(1);
+                }
+                _ => self.end(ClientEvent::Lost { error }),
+            },
+            Purpose::Release => self.end(ClientEvent::Released),
+            Purpose::Permission(peer) => {
+                self.permissions.remove(&peer.ip());
+                self.events.push_back(ClientEvent::PermissionFailed { peer: peer.ip(), error });
+            }
+            Purpose::Channel(number, peer) => {
+                self.channels.retain(|one| one.number != number || one.peer != peer);
+                self.events.push_back(ClientEvent::ChannelFailed { peer, error });
+            }
+        }
+    }
+}
+
+fn second_relayed(message: &Message<'_>) -> Option<SocketAddr> {
+    // A view of the second attribute alone: the message's own getters stop at the first.
+    let mut found = message
+        .attributes()
+        .filter(|attribute| attribute.kind == AttributeType::XOR_RELAYED_ADDRESS)
+        .skip(1);
+    crate::address::read_xor(found.next()?.value, &message.transaction_id())
+}
+
+/// A minute before the end, or at half of a short life.
+fn refresh_after(lifetime: Duration) -> Duration {
+    if lifetime > Duration::from_secs(120) {
+        lifetime - Duration::from_secs(60)
+    } else {
+        lifetime / 2
+    }
+}
+
+/// Challenges and stale nonces that one request goes through.
+const MAX_ATTEMPTS: u8 = 3;
