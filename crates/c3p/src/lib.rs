@@ -5,6 +5,9 @@ mod command;
 mod document;
 mod entity;
 mod error;
+#[cfg(any(test, feature = "__fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod info;
 mod invitation;
 mod keys;

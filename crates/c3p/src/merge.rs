@@ -736,7 +736,7 @@ fn keep_last<T, K: Eq + std::hash::Hash + Clone>(list: &mut Vec<T>, key: impl Fn
 fn are_distinct(users: &[User]) -> bool {
     let mut folds: Vec<u64> = users.iter().map(|user| user.entity.fold()).collect();
     folds.sort_unstable();
-    folds.array_windows().all(|[a, b]| a != b)
+    folds.iter().zip(folds.iter().skip(1)).all(|(a, b)| a != b)
 }
 
 /// The place of a user: a scan over hashes, each hit verified.

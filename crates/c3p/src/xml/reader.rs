@@ -600,7 +600,7 @@ fn resolve(name: &str, at: usize) -> Result<char, ParseError> {
 /// Prefix and local part of a qualified name; `None` when it is not one.
 fn split(name: &str) -> Option<(&str, &str)> {
     let (prefix, local) = match name.split_once(':') {
-        Some((prefix, _)) if prefix.is_empty() => return None,
+        Some(("", _)) => return None,
         Some(parts) => parts,
         None => ("", name),
     };
