@@ -1,6 +1,8 @@
 //! The C peers, through `shims.c` and sofia-sip's own entry points.
 #![allow(unsafe_code, reason = "C libraries, on this bench's own input")]
 
+// What the build script links hangs on the package's library.
+use linkspan_benches as _;
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::Once;
 
