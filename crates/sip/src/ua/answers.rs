@@ -114,10 +114,17 @@ impl UserAgent {
         if !self.config.supported.is_empty() {
             response.headers.push("Supported", self.config.supported.join(", "));
         }
+        let local_body = body.clone();
         response.body = merge(&mut response.headers, headers, body);
+        let incoming = self.sessions.get(&session).and_then(|state| state.incoming.as_ref());
+        let request = incoming.ok_or(VerbError::State)?.request.headers.clone();
+        self.answer_timer(session, &request, &mut response, now);
         let payload = response.to_bytes();
         let timers = self.config.timers;
         let state = self.sessions.get_mut(&session).ok_or(VerbError::NoSession)?;
+        if local_body.is_some() {
+            state.local_body = local_body;
+        }
         let incoming = state.incoming.take().ok_or(VerbError::State)?;
         let cseq = incoming.request.headers.cseq().ok().flatten().map_or(0, |cseq| cseq.number());
         state.unpracked = None;
@@ -245,9 +252,11 @@ impl UserAgent {
         }
         response.body = merge(&mut response.headers, &headers, body);
         let transaction = asked.transaction;
-        if asked.request.method == Method::Update && status.is_success() {
+        let refreshes = asked.request.method == Method::Update && status.is_success();
+        if let Some(session) = session.filter(|_| refreshes) {
             let headers = asked.request.headers.clone();
-            let state = session.and_then(|session| self.sessions.get_mut(&session));
+            self.answer_timer(session, &headers, &mut response, now);
+            let state = self.sessions.get_mut(&session);
             if let Some(dialog) = state.and_then(|state| state.dialog.as_mut()) {
                 dialog.refresh_target(&headers);
                 if let Some(contact) = dialog.contact() {

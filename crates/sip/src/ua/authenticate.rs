@@ -68,9 +68,10 @@ impl UserAgent {
         cseq: u32,
     ) {
         let session = match use_ {
-            ClientUse::Invite(session) | ClientUse::Reinvite(session) | ClientUse::Own(session) => {
-                Some(session)
-            }
+            ClientUse::Invite(session)
+            | ClientUse::Reinvite(session)
+            | ClientUse::Refresh(session)
+            | ClientUse::Own(session) => Some(session),
             ClientUse::Request { session, .. } => session,
         };
         let Some(state) = session.and_then(|session| self.sessions.get_mut(&session)) else {

@@ -110,6 +110,9 @@ impl UserAgent {
         if self.refuse_extensions(message, id, path, now) {
             return;
         }
+        if self.refuse_interval(message, id, path, now) {
+            return;
+        }
         if request.method == Method::Invite {
             return self.receive_invite(message, request, id, path, now);
         }
@@ -173,6 +176,7 @@ impl UserAgent {
         self.by_local.insert(index(&call_id, &local_tag), session);
         self.by_remote.insert(index(&call_id, dialog.remote_tag()), session);
         let mut state = Session::new(false, call_id, local_tag);
+        state.peer_updates = request.headers.allow().has("UPDATE");
         state.dialog = Some(dialog);
         state.incoming = Some(Incoming { transaction, request: request.clone(), id: None });
         self.sessions.insert(session, state);
@@ -205,6 +209,10 @@ impl UserAgent {
                 self.refuse(message, id, path, StatusCode::METHOD_NOT_ALLOWED, now);
             }
             _ if self.refuse_extensions(message, id, path, now) => {}
+            Method::Update if self.refuse_interval(message, id, path, now) => {}
+            Method::Update if request.body.is_empty() => {
+                self.answer_refresh(session, &request, id, now);
+            }
             _ => self.ask(Some(session), request, id, path),
         }
     }
@@ -256,7 +264,9 @@ impl UserAgent {
             // RFC 3261 §14.2: glare.
             return self.refuse(message, transaction, path, StatusCode::REQUEST_PENDING, now);
         }
-        if self.refuse_extensions(message, transaction, path, now) {
+        if self.refuse_extensions(message, transaction, path, now)
+            || self.refuse_interval(message, transaction, path, now)
+        {
             return;
         }
         let id = self.open(Some(session), request.clone(), transaction);

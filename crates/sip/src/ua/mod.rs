@@ -5,6 +5,7 @@ mod authenticate;
 mod build;
 mod config;
 mod event;
+mod expiry;
 mod inbound;
 mod outbound;
 mod refuse;
@@ -67,6 +68,8 @@ enum ClientUse {
         session: Option<SessionId>,
         id: RequestId,
     },
+    /// An UPDATE of the engine that refreshes the session.
+    Refresh(SessionId),
     /// CANCEL, PRACK and BYE of the engine.
     Own(SessionId),
 }

@@ -131,6 +131,19 @@ impl UserAgent {
                 }
             }
             ClientUse::Request { .. } => {}
+            ClientUse::Refresh(session) if response.status.is_success() => {
+                if let Some(dialog) =
+                    self.sessions.get_mut(&session).and_then(|state| state.dialog.as_mut())
+                {
+                    dialog.refresh_target(&response.headers);
+                }
+                self.take_timer(session, &response.headers, now);
+            }
+            ClientUse::Refresh(session) if is_lost(&response) => {
+                self.end_lost(session, response.status, now);
+            }
+            // The next try comes by itself.
+            ClientUse::Refresh(_) => {}
             ClientUse::Own(session) if response.status.is_final() => {
                 if let Some(state) = self.sessions.get(&session)
                     && state.state == State::Established
@@ -267,7 +280,9 @@ impl UserAgent {
         state.awaiting_ack = cseq.map(|cseq| cseq.number());
         let key = index(&state.call_id, dialog.remote_tag());
         state.dialog = Some(dialog);
+        state.peer_updates = response.headers.allow().has("UPDATE");
         self.by_remote.insert(key, session);
+        self.take_timer(session, &response.headers, now);
         self.emit(UaEvent::Accepted { session, response });
     }
 
@@ -336,8 +351,17 @@ impl UserAgent {
             state.ack = None;
             state.awaiting_ack = Some(cseq);
         }
+        let refresh = state.refreshing.take_if(|own| *own == id).is_some();
+        if response.status.is_success() {
+            self.take_timer(session, &response.headers, now);
+        }
         let lost = is_lost(&response).then_some(response.status);
-        self.emit(UaEvent::Response { session: Some(session), id, response });
+        if !refresh {
+            self.emit(UaEvent::Response { session: Some(session), id, response });
+        } else if response.status.is_success() {
+            // Its answer is the description that is in force.
+            let _ = self.ack(session, Headers::new(), None, now);
+        }
         if let Some(status) = lost {
             self.end_lost(session, status, now);
         }

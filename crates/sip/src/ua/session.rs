@@ -11,6 +11,7 @@ use crate::path::{Path, Transmit};
 use crate::request::{Body, Request};
 use crate::transaction::TransactionId;
 use crate::ua::RequestId;
+use crate::ua::expiry::Expiry;
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -37,6 +38,14 @@ pub(super) struct Session {
     pub(super) ack: Option<(u32, Transmit)>,
     /// The CSeq of an INVITE of ours whose 2xx the application has not acknowledged.
     pub(super) awaiting_ack: Option<u32>,
+    /// The session timer (RFC 4028).
+    pub(super) expiry: Option<Expiry>,
+    /// A re-INVITE that is the engine's own refresh.
+    pub(super) refreshing: Option<RequestId>,
+    /// Whether the peer's Allow lists UPDATE.
+    pub(super) peer_updates: bool,
+    /// Our last session description, for refreshes.
+    pub(super) local_body: Option<Body>,
     /// What stands in the schedule.
     pub(super) scheduled: Option<Instant>,
 }
@@ -140,6 +149,10 @@ impl Session {
             rseq: 0,
             ack: None,
             awaiting_ack: None,
+            expiry: None,
+            refreshing: None,
+            peer_updates: false,
+            local_body: None,
             scheduled: None,
         }
     }
@@ -150,6 +163,7 @@ impl Session {
             self.unpracked.as_ref().map(Resend::due),
             self.reinvite.as_ref().and_then(|reinvite| reinvite.retry_at),
             self.outgoing.as_ref().and_then(|outgoing| outgoing.give_up),
+            self.expiry.map(|expiry| expiry.at),
         ]
         .into_iter()
         .flatten()

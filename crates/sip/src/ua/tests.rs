@@ -353,3 +353,68 @@ fn a_challenge_is_answered_once() {
         assert_eq!((asked, last.status.as_u16()), (2, expected));
     }
 }
+
+fn timed(interval: u64, allow: Option<Vec<Method>>) -> UaConfig {
+    let mut config = UaConfig::default();
+    config.session_timer.interval = Duration::from_secs(interval);
+    config.allow = allow.unwrap_or(config.allow);
+    config
+}
+
+#[test]
+fn a_session_is_refreshed_at_half_its_interval() {
+    let mut pair = Pair::with(Transport::Tcp, timed(600, None));
+    pair.call();
+    pair.advance(Duration::from_secs(1000));
+    // The caller agreed to refresh, and does so with UPDATE, at 300, 600 and 900 s.
+    assert_eq!(pair.log, ["> UPDATE sip:bob@192.0.2.2", "< 200 OK"].repeat(3));
+    assert!(pair.a.poll_event().is_none() && pair.b.poll_event().is_none());
+}
+
+#[test]
+fn without_update_a_reinvite_refreshes() {
+    let allow = vec![Method::Invite, Method::Ack, Method::Bye, Method::Cancel];
+    let mut pair = Pair::with(Transport::Tcp, timed(600, Some(allow)));
+    let (a, _) = pair.call();
+    for _ in 0..350 {
+        pair.advance(Duration::from_secs(1));
+        if let Some(UaEvent::Reinvite { id, request, .. }) = pair.b.poll_event() {
+            assert_eq!(request.body, "v=0\r\n");
+            pair.b.respond(id, StatusCode::OK, Headers::new(), None, pair.now).unwrap();
+            pair.run();
+        }
+    }
+    assert_eq!(pair.log[0], "> INVITE sip:bob@192.0.2.2");
+    assert_eq!(pair.log.last().unwrap(), "> ACK sip:bob@192.0.2.2");
+    assert!(pair.a.poll_event().is_none());
+    assert!(pair.a.bye(a, Headers::new(), pair.now).is_ok());
+}
+
+#[test]
+fn a_session_that_nobody_refreshes_is_ended() {
+    let mut pair = Pair::with(Transport::Tcp, timed(600, None));
+    pair.call();
+    // The caller is gone.
+    let mut now = pair.now;
+    let end = now + Duration::from_secs(700);
+    while let Some(at) = pair.b.poll_timeout().filter(|at| *at <= end) {
+        now = at;
+        pair.b.handle_timeout(now);
+    }
+    assert!(now <= pair.now + Duration::from_secs(600));
+    assert!(matches!(
+        pair.b.poll_event(),
+        Some(UaEvent::Ended { cause: EndCause::SessionExpired, .. })
+    ));
+    assert_eq!(first_line(&pair.b.poll_transmit().unwrap().payload), "BYE sip:alice@192.0.2.1");
+}
+
+#[test]
+fn an_interval_below_the_minimum_is_refused() {
+    let mut pair = Pair::with(Transport::Tcp, timed(60, None));
+    pair.a.invite(pair.outgoing(), pair.now).unwrap();
+    pair.run();
+    let Some(UaEvent::Rejected { response, .. }) = pair.a.poll_event() else { panic!() };
+    assert_eq!(response.status, StatusCode::SESSION_INTERVAL_TOO_SMALL);
+    assert_eq!(response.headers.first("Min-SE"), Some("90"));
+}

@@ -27,6 +27,9 @@ impl UserAgent {
         if self.fire_unacked(id, now) || self.fire_unpracked(id, now) || self.fire_cancel(id, now) {
             return;
         }
+        if self.fire_expiry(id, now) {
+            return;
+        }
         let Some(state) = self.sessions.get_mut(&id) else { return };
         let due = state.reinvite.as_ref().and_then(|reinvite| reinvite.retry_at);
         if due.is_some_and(|due| due <= now) {

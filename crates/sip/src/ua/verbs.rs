@@ -27,10 +27,13 @@ impl UserAgent {
         let call_id =
             invite.call_id.clone().unwrap_or_else(|| format!("{drawn}@{}", path.local.ip()));
         let (mut request, headers, body) = invite.into_request(&call_id, &local_tag);
+        self.add_session_expires(&mut request, None);
+        let local_body = body.clone();
         self.complete(&mut request, &headers, body);
         let transaction = self.send_request(&mut request, path, now)?;
         let session = SessionId(self.draw_id());
         let mut state = Session::new(true, call_id, local_tag);
+        state.local_body = local_body;
         self.by_local.insert(index(&state.call_id, &state.local_tag), session);
         state.outgoing = Some(Outgoing {
             transaction,
@@ -122,6 +125,9 @@ impl UserAgent {
                 }
             }
         }
+        if body.is_some() {
+            state.local_body = body.clone();
+        }
         let ack = self.ack_of(&dialog, cseq, &headers, body);
         self.transmits.push_back(ack.clone());
         if let Some(state) = self.sessions.get_mut(&session) {
@@ -174,6 +180,10 @@ impl UserAgent {
         let path = dialog.next_hop();
         reinvite.cseq = dialog.local_cseq();
         let (headers, body, id) = (reinvite.headers.clone(), reinvite.body.clone(), reinvite.id);
+        if body.is_some() {
+            state.local_body = body.clone();
+        }
+        self.add_session_expires(&mut request, Some(session));
         self.complete(&mut request, &headers, body);
         match self.send_request(&mut request, path, now) {
             Ok(transaction) => {
@@ -219,6 +229,9 @@ impl UserAgent {
         let dialog = state.dialog.as_mut().or(early).ok_or(VerbError::State)?;
         let mut request = dialog.request(method);
         let path = dialog.next_hop();
+        if request.method == Method::Update {
+            self.add_session_expires(&mut request, Some(session));
+        }
         self.complete(&mut request, &headers, body);
         let transaction = self.send_request(&mut request, path, now)?;
         let id = RequestId(self.draw_id());
