@@ -4,6 +4,7 @@ use crate::access_unit::AccessUnit;
 use crate::error::DepacketizeError;
 use crate::limits::Limits;
 use crate::ms::StreamLayout;
+use crate::rtp::merger::{Merger, Outlet, Peer};
 use crate::rtp::source::{Context, Part, Source};
 
 /// Turns RTP payloads into access units.
@@ -39,12 +40,13 @@ pub struct Depacketizer {
     /// Layers that began a simulcast stream, where no layout tells.
     bases: u64,
     lost: u64,
+    merger: Merger,
 }
 
 impl Depacketizer {
     /// A depacketizer that has seen nothing.
     #[must_use]
-    pub const fn new(config: DepacketizerConfig) -> Self {
+    pub fn new(config: DepacketizerConfig) -> Self {
         Self {
             config,
             sources: Vec::new(),
@@ -54,6 +56,7 @@ impl Depacketizer {
             layout: None,
             bases: 0,
             lost: 0,
+            merger: Merger::default(),
         }
     }
 
@@ -79,7 +82,8 @@ impl Depacketizer {
             }
         };
         let outcome = self.with_source(index, |source, cx| source.push(meta, payload, cx));
-        self.deliver();
+        self.note_bases();
+        self.deliver(false);
         outcome.unwrap_or(Ok(()))
     }
 
@@ -89,7 +93,8 @@ impl Depacketizer {
         for index in 0..self.sources.len() {
             self.with_source(index, Source::flush);
         }
-        self.deliver();
+        self.note_bases();
+        self.deliver(true);
     }
 
     /// Forgets a source, with what waits of it: after BYE.
@@ -121,6 +126,12 @@ impl Depacketizer {
         self.lost
     }
 
+    /// Layers that came after their access unit had been given out.
+    #[must_use]
+    pub const fn late_layers(&self) -> u64 {
+        self.merger.late
+    }
+
     fn with_source<T>(
         &mut self,
         index: usize,
@@ -137,20 +148,63 @@ impl Depacketizer {
         self.sources.get_mut(index).map(|source| run(source, &mut cx))
     }
 
-    fn deliver(&mut self) {
-        for index in 0..self.finished.len() {
-            let Some(part) = self.finished.get_mut(index) else { break };
-            let mut unit = core::mem::take(&mut part.unit);
-            let base = part.layer.filter(|l| l.is_avc() && l.tid == 0);
-            self.bases |= base.map_or(0, |l| 1 << (l.prid & 63));
-            if unit.is_empty() && !unit.is_damaged() {
-                self.recycle(unit);
+    /// Gives finished parts out, `all` of them or those that need not wait for others.
+    fn deliver(&mut self, all: bool) {
+        // Where each access unit comes whole from one source, order is the source's order.
+        let merging = self.config.format == PayloadFormat::UcSvc && self.sources.len() > 1;
+        if !merging && self.finished.is_empty() {
+            return;
+        }
+        let peers = if merging { self.peers() } else { Vec::new() };
+        let mut finished = core::mem::take(&mut self.finished);
+        for mut part in finished.drain(..) {
+            if part.unit.is_empty() && !part.unit.is_damaged() {
+                self.recycle(part.unit);
                 continue;
             }
-            self.number_streams(&mut unit);
-            self.ready.push_back(unit);
+            part.stream = part.layer.map_or(0, |l| self.stream_of(l.prid));
+            self.number_streams(&mut part.unit);
+            let alone = peers.iter().filter(|p| p.stream == part.stream).count() <= 1;
+            if alone {
+                self.ready.push_back(part.unit);
+            } else {
+                let (merger, mut outlet) = self.merger();
+                merger.offer(part, &mut outlet);
+            }
         }
-        self.finished.clear();
+        self.finished = finished;
+        if merging {
+            let (merger, mut outlet) = self.merger();
+            merger.release(&peers, all, &mut outlet);
+        }
+    }
+
+    fn note_bases(&mut self) {
+        for part in &self.finished {
+            let base = part.layer.filter(|l| l.is_avc() && l.tid == 0);
+            self.bases |= base.map_or(0, |l| 1 << (l.prid & 63));
+        }
+    }
+
+    fn merger(&mut self) -> (&mut Merger, Outlet<'_>) {
+        let outlet =
+            Outlet { ready: &mut self.ready, pool: &mut self.pool, limits: &self.config.limits };
+        (&mut self.merger, outlet)
+    }
+
+    /// The sources that are sending.
+    fn peers(&self) -> Vec<Peer> {
+        let newest = |a: u32, b: u32| if a.wrapping_sub(b) < 1 << 31 { a } else { b };
+        let now = self.sources.iter().map(|s| s.newest).reduce(newest).unwrap_or(0);
+        let peer = |source: &Source| {
+            let layer = source.last_layer?;
+            let stream = self.stream_of(layer.prid);
+            let dependent = !layer.is_avc();
+            Some(Peer { ssrc: source.ssrc, stream, dependent, newest: source.newest })
+        };
+        // A second of silence: nobody waits for it any more.
+        let active = |p: &Peer| now.wrapping_sub(p.newest) <= 90_000;
+        self.sources.iter().filter_map(peer).filter(active).collect()
     }
 
     fn number_streams(&self, unit: &mut AccessUnit) {

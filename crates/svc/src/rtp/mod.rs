@@ -1,6 +1,7 @@
 //! RTP payload formats: RFC 6184, RFC 6190 and \[MS-H264PF\].
 
 mod depacketizer;
+mod merger;
 mod packetizer;
 mod payload;
 mod reorder;

@@ -29,6 +29,10 @@ pub(crate) struct Source {
     pub(crate) last_layer: Option<LayerId>,
     /// Where the access unit's decoding order begins.
     donc: Option<u16>,
+    /// NAL units in front of the PACSI, which it does not describe.
+    undescribed: usize,
+    /// Timestamp of the newest packet in order.
+    pub(crate) newest: u32,
 }
 
 /// What a source needs from its depacketizer.
@@ -49,6 +53,9 @@ pub(crate) struct Part {
     pub(crate) unit: AccessUnit,
     pub(crate) layer: Option<LayerId>,
     pub(crate) donc: Option<u16>,
+    /// NAL units that the number counts.
+    pub(crate) described: u16,
+    pub(crate) stream: u8,
 }
 
 /// How far a sequence number may be off before it is another stream's (RFC 3550 A.1).
@@ -67,6 +74,8 @@ impl Source {
             pacsi_layer: None,
             last_layer: None,
             donc: None,
+            undescribed: 0,
+            newest: 0,
         }
     }
 
@@ -181,6 +190,7 @@ impl Source {
         gap: u16,
         cx: &mut Context<'_>,
     ) -> Result<(), DepacketizeError> {
+        self.newest = meta.timestamp;
         if gap > 0 {
             self.break_fragment();
             if let Some(unit) = &mut self.unit {
@@ -200,6 +210,7 @@ impl Source {
                 unit.set_lost_before(gap);
                 self.pacsi_layer = None;
                 self.donc = None;
+                self.undescribed = 0;
                 (true, unit)
             }
         };
@@ -243,9 +254,11 @@ impl Source {
             return Err(DepacketizeError::TooLarge { limit: cx.limits.access_unit_nals });
         }
         if nal.first().is_some_and(|b| b & 0x80 != 0) {
-            // RFC 6184 §1.3: a network element saw damage.
+            // RFC 6184 §1.3: a network element saw damage. A slice with wrong bits shows.
             unit.set_damaged(true);
-            return Ok(());
+            if kind.is_vcl() {
+                return Ok(());
+            }
         }
         self.check_start(unit, kind, nal.get(1..).unwrap_or_default());
         let layer = self.layer(unit, nal, cx.format);
@@ -322,7 +335,10 @@ impl Source {
         let layer = SvcExtension::layer(pacsi.layer);
         self.pacsi_layer = Some(layer);
         self.last_layer = Some(layer);
-        self.donc = self.donc.or(pacsi.donc);
+        if self.donc.is_none() {
+            self.donc = pacsi.donc;
+            self.undescribed = unit.len();
+        }
         if let Some(info) = pacsi.bitstream_info() {
             unit.set_ref_frame_count(Some(info.ref_frame_count));
         }
@@ -356,6 +372,7 @@ impl Source {
         self.break_fragment();
         let Some(unit) = self.unit.take() else { return };
         let layer = self.pacsi_layer.or_else(|| unit.iter().find_map(|n| n.layer));
-        cx.finished.push(Part { unit, layer, donc: self.donc.take() });
+        let described = u16::try_from(unit.len().saturating_sub(self.undescribed)).unwrap_or(0);
+        cx.finished.push(Part { unit, layer, donc: self.donc.take(), described, stream: 0 });
     }
 }
