@@ -23,6 +23,9 @@ mod uri;
 mod uri_eq;
 mod validate;
 
+#[cfg(feature = "__fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod ms;
 
 pub use auth::{
