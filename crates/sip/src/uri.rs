@@ -333,26 +333,34 @@ impl Uri {
         self.rebuild(None, None, Some(&params.to_string()));
     }
 
-    /// Replaces the user part, escaping what must be.
+    /// Replaces the user part of a sip or sips URI, escaping what must be.
     pub fn set_user(&mut self, user: Option<&str>) {
+        // A user part is never empty.
+        let user = user.filter(|user| !user.is_empty());
+        if !self.as_ref().is_sip() {
+            return;
+        }
         let info = user.map(|user| escape_user(user) + "@").unwrap_or_default();
         self.rebuild(Some(&info), None, None);
     }
 
-    /// Replaces the port.
+    /// Replaces the port of a sip or sips URI.
     pub fn set_port(&mut self, port: Option<u16>) {
+        if !self.as_ref().is_sip() {
+            return;
+        }
         let host = self.host().to_owned();
         let host = port.map(|port| format!("{host}:{port}")).unwrap_or(host);
         self.rebuild(None, Some(&host), None);
     }
 
-    /// Replaces host and port.
+    /// Replaces host and port of a sip or sips URI.
     ///
     /// # Errors
     ///
     /// [`ValueError`] where `host` is not a host name or address.
     pub fn set_host(&mut self, host: &str, port: Option<u16>) -> Result<(), ValueError> {
-        if host_length(host) != Some(host.len()) {
+        if host_length(host) != Some(host.len()) || !self.as_ref().is_sip() {
             return Err(ValueError::new(URI, "a host", 0));
         }
         let host = port.map(|port| format!("{host}:{port}")).unwrap_or_else(|| host.to_owned());
