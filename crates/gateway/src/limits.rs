@@ -72,7 +72,7 @@ impl Default for Timers {
     fn default() -> Self {
         Self {
             next_hop_ms: 10_000,
-            no_answer_ms: 180_000,
+            no_answer_ms: 120_000,
             silence_ms: 0,
             rtcp_ms: 4_000,
             connectivity_ms: 30_000,

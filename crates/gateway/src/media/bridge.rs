@@ -141,7 +141,7 @@ pub(super) fn pictures(
         }
         if picture.keyframe && !picture.damaged {
             stream.wish.arrived();
-        } else if picture.damaged || picture.held_back {
+        } else if picture.wants_keyframe {
             // The receiver sees no gap of the sender's: the gateway asks for it.
             stream.wish.want(now);
         }

@@ -7,8 +7,8 @@ use bytes::BytesMut;
 use linkspan_rtp::{PayloadType, Rewriter, RtpHeader, SequenceNumber, Ssrc};
 use linkspan_svc::{
     AccessUnit, AvcToUc, AvcToUcConfig, DepacketizeError, Depacketizer, DepacketizerConfig,
-    LayerTarget, Limits, PacketizationMode, Packetizer, PacketizerConfig, PacketizerFormat,
-    ParameterSets, PayloadFormat, PayloadMeta, UcToAvc,
+    GateConfig, LayerTarget, Limits, LossGate, LossPolicy, PacketizationMode, Packetizer,
+    PacketizerConfig, PacketizerFormat, ParameterSets, PayloadFormat, PayloadMeta, UcToAvc,
 };
 
 use super::command::StreamCodec;
@@ -24,6 +24,8 @@ pub(super) struct VideoPath {
     /// Since when nothing but a keyframe is let through.
     waiting: Option<Instant>,
     flush_at: Option<Instant>,
+    /// Tells which losses only a keyframe repairs.
+    gate: LossGate,
     sets: ParameterSets,
     /// The simulcast stream that is passed, and when it was last heard.
     stream: (u8, Instant),
@@ -44,6 +46,8 @@ enum Rewrite {
 pub(super) struct Picture {
     pub(super) keyframe: bool,
     pub(super) damaged: bool,
+    /// Nothing but a keyframe repairs what was lost.
+    pub(super) wants_keyframe: bool,
     pub(super) temporal_id: Option<u8>,
     pub(super) size: Option<(u32, u32)>,
     /// Held back until a keyframe comes.
@@ -79,6 +83,7 @@ impl VideoPath {
             packetizer: None,
             waiting: Some(now),
             flush_at: None,
+            gate: gate(),
             sets: ParameterSets::default(),
             stream: (0, now),
         }
@@ -126,7 +131,10 @@ impl VideoPath {
 
     /// Nothing but a keyframe goes through from now on.
     pub(super) fn hold_back(&mut self, now: Instant) {
-        self.waiting = self.waiting.or(Some(now));
+        if self.waiting.is_none() {
+            self.waiting = Some(now);
+            self.gate = gate();
+        }
     }
 
     pub(super) fn push(
@@ -230,16 +238,16 @@ impl VideoPath {
             }
         }
         let damaged = unit.is_damaged() || unit.lost_before() > 0;
-        if keyframe && !unit.is_damaged() {
-            self.waiting = None;
-        }
-        let held_back = self.waiting.is_some_and(|since| now < since + PATIENCE);
+        let started = self.gate.accept(unit);
+        let patient = self.waiting.is_some_and(|since| now < since + PATIENCE);
+        let held_back = !started && patient;
         if !held_back {
             self.waiting = None;
         }
         Picture {
             keyframe,
             damaged,
+            wants_keyframe: self.gate.poll_keyframe_request().is_some(),
             temporal_id: unit.temporal_id(),
             size: if keyframe { self.size() } else { None },
             held_back,
@@ -301,6 +309,12 @@ impl VideoOutput {
             ssrc: self.ssrc,
         }
     }
+}
+
+/// Damaged pictures go on, because decoders conceal and a picture that moves is worth more than a
+/// perfect one that stands; but the gate knows which losses spread.
+fn gate() -> LossGate {
+    LossGate::new(GateConfig { policy: LossPolicy::Continue, ..GateConfig::default() })
 }
 
 /// Room for the header in front of a payload.

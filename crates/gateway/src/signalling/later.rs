@@ -123,7 +123,9 @@ impl Call {
         let (call, what) = (self.id, "offer");
         core.tell(GatewayEvent::Translated { call, from: side, what, explanation });
         let answer_known = self.exchange.offerer == Some(side) && self.exchange.answer.is_some();
-        if !offered.changed && answer_known {
+        let sent = self.legs.of(side.other()).sent.as_ref();
+        let known = sent.is_some_and(|sent| says_the_same(&offered.description, sent));
+        if answer_known && (!offered.changed || known) {
             // Nothing new for the other side: a refresh, or ICE's last word.
             later.stage = Stage::Connecting(Box::new(offered));
             later.deadline = Some(now + CONNECTING);
@@ -372,6 +374,17 @@ impl Call {
         *count += 1;
         *count <= core.config.limits.later_offers
     }
+}
+
+/// Whether two descriptions of ours ask the same of a peer. Later offers of an encrypted session
+/// say `RTP/SAVP` where the first one said `RTP/AVP` with keys: that alone is nothing new.
+fn says_the_same(new: &SessionDescription, old: &SessionDescription) -> bool {
+    let alike = |(new, old): (&sdp::Media, &sdp::Media)| {
+        let mut new = new.clone();
+        new.proto = old.proto.clone();
+        new == *old
+    };
+    new.media.len() == old.media.len() && new.media.iter().zip(&old.media).all(alike)
 }
 
 fn diagnostic_of(refusal: &sdp::Refusal) -> Diagnostic {

@@ -40,7 +40,7 @@ pub struct Behaviour {
     /// Only packetization mode 0.
     pub single_nal: bool,
     /// Sends this Annex B stream as its picture.
-    pub picture: Vec<u8>,
+    pub picture: Vec<AccessUnit>,
     /// Offers no audio codec that anybody else has.
     pub odd_codecs: bool,
 }
@@ -60,10 +60,10 @@ impl Behaviour {
             reject: None,
             waits_for_source_request: side == Side::Lync,
             single_nal: false,
-            picture: media_file(match side {
+            picture: pictures(&media_file(match side {
                 Side::Lync => "lync-t3-640x360.264",
                 Side::Standard => "standard-640x360.264",
-            }),
+            })),
             odd_codecs: false,
         }
     }
@@ -73,6 +73,17 @@ impl Behaviour {
 pub fn media_file(name: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/media/");
     std::fs::read(format!("{folder}{name}")).expect("a stream of the examples")
+}
+
+/// The access units of an Annex B stream.
+pub fn pictures(stream: &[u8]) -> Vec<AccessUnit> {
+    let mut reader = AccessUnitReader::new(stream);
+    let mut units = Vec::new();
+    let mut unit = AccessUnit::default();
+    while reader.read_into(&mut unit) {
+        units.push(unit.clone());
+    }
+    units
 }
 
 pub struct Endpoint {
@@ -647,22 +658,14 @@ impl Stream {
         }
         let Some(agreed) = &self.agreed else { return };
         let Some(payload_type) = agreed.formats.first().map(|f| f.send) else { return };
-        let mut reader = AccessUnitReader::new(&behaviour.picture);
-        let mut unit = AccessUnit::default();
-        for _ in 0..=self.picture_at {
-            if !reader.read_into(&mut unit) {
-                // From the beginning again.
-                self.picture_at = 0;
-                reader = AccessUnitReader::new(&behaviour.picture);
-                reader.read_into(&mut unit);
-                break;
-            }
-        }
+        // Over and over.
+        let count = behaviour.picture.len();
+        let Some(unit) = behaviour.picture.get(self.picture_at % count) else { return };
         self.picture_at += 1;
         self.sent_pictures += 1;
         self.sent_video.extend_from_slice(unit.annex_b());
         let Some(packetizer) = &mut self.packetizer else { return };
-        for payload in packetizer.packetize(&unit).iter() {
+        for payload in packetizer.packetize(unit).iter() {
             // Lync sends each layer with an SSRC of its own; one sequence space each is kept
             // simple here by sending all on one, as SIPE does.
             let header = RtpHeader {
