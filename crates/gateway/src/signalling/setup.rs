@@ -306,7 +306,6 @@ impl Call {
         let path = headers::path(core, callee, hop, remote);
         let description = &self.offered.as_ref()?.description;
         let mut headers = Headers::new();
-        headers.push("Max-Forwards", self.target.max_forwards.saturating_sub(1).to_string());
         headers.push(MARK, &core.mark);
         let mut from = self.target.from.clone();
         if callee == Side::Lync {
@@ -328,6 +327,11 @@ impl Call {
             headers,
             body: Some(sip::Body::sdp(description.to_string())),
         })
+    }
+
+    /// `Max-Forwards` of the INVITE to the callee.
+    pub(crate) fn hops_left(&self, side: Side) -> Option<u32> {
+        (side == self.callee()).then(|| self.target.max_forwards.saturating_sub(1))
     }
 
     /// A provisional response has come, be it only 100: the hop is waited for.

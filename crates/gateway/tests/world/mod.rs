@@ -43,6 +43,8 @@ pub struct World {
 pub const GATEWAY_LYNC: &str = "192.0.2.80:5061";
 pub const GATEWAY_STANDARD: &str = "198.51.100.80:5060";
 pub const LYNC: &str = "192.0.2.31:5061";
+/// Somebody who sends what they like and listens to nothing.
+pub const STRANGER: &str = "198.51.100.66:5060";
 pub const STANDARD: &str = "198.51.100.10:5060";
 
 const SIP_DELAY: Duration = Duration::from_millis(5);
@@ -208,17 +210,17 @@ impl World {
             }
         } else if is_gateway(path.remote) {
             self.gateway.handle_sip(received, now).unwrap();
-        } else {
+        } else if path.remote != STRANGER.parse().unwrap() {
             // Nobody is there.
             self.gateway.handle_sip_transport_error(path, now);
         }
     }
 
-    /// Raw octets from the side's endpoint to the gateway.
+    /// Raw octets from somebody else to the gateway's listener of a side.
     pub fn inject_sip(&mut self, side: Side, octets: &[u8]) {
         let (transport, local, remote) = match side {
-            Side::Lync => (sip::Transport::Tls, GATEWAY_LYNC, LYNC),
-            Side::Standard => (sip::Transport::Tcp, GATEWAY_STANDARD, STANDARD),
+            Side::Lync => (sip::Transport::Tls, GATEWAY_LYNC, STRANGER),
+            Side::Standard => (sip::Transport::Tcp, GATEWAY_STANDARD, STRANGER),
         };
         let path = sip::Path::new(transport, local.parse().unwrap(), remote.parse().unwrap())
             .with_connection(sip::ConnectionId(77));
