@@ -1,0 +1,110 @@
+//! What `sdp-answer` and `sdp-translate` share: reading a file, one line of JSON, local media.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use linkspan_examples::random_octets;
+use linkspan_sdp::{
+    Candidate, CandidateKind, CandidateTransport, Crypto, Dialect, IceMode, LocalIce, LocalMedia,
+    MediaView, Profile, SessionDescription,
+};
+use linkspan_srtp::{KeyParams, Suite};
+use serde_json::{Value, json};
+
+/// The octets of a file, or of standard input for `-`.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if path.as_os_str() == "-" {
+        let mut octets = Vec::new();
+        io::stdin().lock().read_to_end(&mut octets)?;
+        return Ok(octets);
+    }
+    std::fs::read(path)
+}
+
+/// The line that `--json` prints for a description.
+pub(crate) fn line(
+    description: &SessionDescription,
+    outcomes: &[String],
+    explain: &[String],
+) -> Value {
+    let media: Vec<Value> = description
+        .media_views()
+        .enumerate()
+        .map(|(index, view)| {
+            let outcome = outcomes.get(index).map_or("", String::as_str);
+            json!({
+                "kind": view.kind().token(),
+                "port": view.port(),
+                "proto": view.proto(),
+                "codecs": codecs(&view),
+                "encryption": encryption(&view),
+                "outcome": outcome,
+            })
+        })
+        .collect();
+    json!({ "sdp": description.to_string(), "media": media, "explain": explain })
+}
+
+/// Our side of a media section: an address, a port of its own, keys and candidates.
+pub(crate) fn local(
+    profile: &Profile,
+    address: std::net::IpAddr,
+    port: u16,
+) -> io::Result<LocalMedia> {
+    let suite = Suite::AesCm128HmacSha1_80;
+    let key = KeyParams::from_seed(suite, random_octets()?).to_inline();
+    let ice = match profile.ice {
+        IceMode::None => None,
+        IceMode::Rfc8445 | IceMode::MsIce2 => Some(ice(address, port)?),
+    };
+    let [a, b, c, d] = random_octets()?;
+    let first = u32::from_be_bytes([a & 0x7f, b, c, d]);
+    Ok(LocalMedia {
+        address,
+        rtp_port: port,
+        rtcp_port: port.saturating_add(1),
+        ice,
+        crypto: vec![Crypto::new(1, suite.name(), &key)],
+        ssrc_range: (profile.dialect == Dialect::Lync).then_some((first, first + 99)),
+        ..LocalMedia::default()
+    })
+}
+
+fn ice(address: std::net::IpAddr, port: u16) -> io::Result<LocalIce> {
+    let text = |octets: &[u8]| -> String {
+        const DIGITS: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let digit =
+            |octet: &u8| DIGITS.get(usize::from(octet & 63)).map_or('A', |d| char::from(*d));
+        octets.iter().map(digit).collect()
+    };
+    let candidate = |component: u16| {
+        // RFC 8445 §5.1.2.1: a host candidate of the only interface.
+        let priority = (126 << 24) + (65_535 << 8) + (256 - u32::from(component));
+        let address = (address, port.saturating_add(component - 1)).into();
+        let udp = CandidateTransport::Udp;
+        Candidate::new("1", component, udp, priority, address, CandidateKind::Host)
+    };
+    Ok(LocalIce {
+        ufrag: text(&random_octets::<4>()?),
+        pwd: text(&random_octets::<24>()?),
+        candidates: vec![candidate(1), candidate(2)],
+    })
+}
+
+fn codecs(view: &MediaView<'_>) -> Vec<String> {
+    view.formats()
+        .map(|format| match format.parse().ok().and_then(|pt| view.rtpmap(pt)) {
+            Some(map) => format!("{format} {map}"),
+            None => format.to_owned(),
+        })
+        .collect()
+}
+
+fn encryption(view: &MediaView<'_>) -> &'static str {
+    match (view.profile().secure, view.crypto().is_empty()) {
+        (true, _) => "required",
+        (false, false) => "optional",
+        (false, true) => "none",
+    }
+}
