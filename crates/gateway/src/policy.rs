@@ -112,7 +112,7 @@ fn map_status(callee: Side, status: u16, diagnostic: Option<u32>) -> (u16, &'sta
         // The other side's redirections, challenges and dialog errors mean nothing to the caller.
         300..=399 => (480, "redirection is not followed"),
         401 | 407 => (403, "the far side asked for credentials"),
-        481 | 482 | 483 => (500, "an error between the gateway and the far side"),
+        481..=483 => (500, "an error between the gateway and the far side"),
         // 605 is Lync's "decline everywhere"; RFC 3261 §21.6.2 has 603.
         605 => (603, "605 is unknown outside Lync"),
         606 => (488, "606 as its single-target form"),

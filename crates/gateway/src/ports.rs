@@ -58,7 +58,7 @@ impl Ports {
         if self.range.is_empty() {
             return 0;
         }
-        (usize::from(*self.range.end()) - usize::from(*self.range.start()) + 1) / 2
+        (usize::from(*self.range.end()) - usize::from(*self.range.start())).div_ceil(2)
     }
 
     /// How many pairs are taken, resting ones included.

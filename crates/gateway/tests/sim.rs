@@ -1,4 +1,12 @@
 //! Whole calls through the gateway, both ways, with media in both directions.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking"
+)]
 
 mod world;
 

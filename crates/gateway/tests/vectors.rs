@@ -1,4 +1,12 @@
 //! Recorded messages of a Lync client behind a front end: answered as a gateway should.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking"
+)]
 
 use std::time::{Duration, Instant};
 

@@ -54,7 +54,7 @@ impl FromStr for NextHop {
         let transport: SignallingTransport =
             transport.parse().map_err(|()| NextHopError::Transport)?;
         let (host, port) = split_port(rest)?;
-        let port = port.unwrap_or(transport.default_port());
+        let port = port.unwrap_or_else(|| transport.default_port());
         if host.is_empty() || port == 0 {
             return Err(NextHopError::Host);
         }

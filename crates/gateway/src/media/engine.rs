@@ -207,7 +207,7 @@ impl MediaEngine {
         let stream = self.streams.get(*at)?.as_ref()?;
         let mut statistics = stream.transport.statistics();
         let main = stream.agreed.as_ref().and_then(|a| a.formats.first());
-        statistics.codec = statistics.codec.or(main.map(|f| f.codec));
+        statistics.codec = statistics.codec.or_else(|| main.map(|f| f.codec));
         Some(statistics)
     }
 
@@ -300,12 +300,10 @@ impl MediaEngine {
     }
 
     fn forward(&mut self, at: usize, peer: Option<usize>, packet: BytesMut, now: Instant) {
-        let Some((stream, mut peer_stream)) = pair(&mut self.streams, at, peer) else { return };
+        let Some((stream, peer_stream)) = pair(&mut self.streams, at, peer) else { return };
         let mut context = Context { pool: &mut self.pool, events: &mut self.events, now };
         match stream.kind {
-            StreamKind::Audio => {
-                bridge::audio(stream, peer_stream.as_deref_mut(), packet, &mut context)
-            }
+            StreamKind::Audio => bridge::audio(stream, peer_stream, packet, &mut context),
             StreamKind::Video => {
                 bridge::video(stream, packet, &mut context);
                 self.forward_pictures(at, peer, now);

@@ -162,7 +162,7 @@ impl Stream {
                     let own = self.transport.ssrc();
                     // RFC 5104 §4.3.1.2: the same sequence number is the same request.
                     let entry = fir.entries.iter().find(|e| e.ssrc.0 == own);
-                    let Some(entry) = entry.or(fir.entries.first()) else { continue };
+                    let Some(entry) = entry.or_else(|| fir.entries.first()) else { continue };
                     Some(FIR | u32::from(entry.sequence))
                 }
                 RtcpPacket::ApplicationFeedback(feedback) => match ms::Feedback::parse(feedback) {
@@ -254,7 +254,7 @@ impl Stream {
         let Some(agreed) = &self.agreed else { return };
         let formats = &agreed.formats;
         let uc = formats.iter().find(|f| f.codec == StreamCodec::H264Uc);
-        let Some(format) = uc.or(formats.first()) else { return };
+        let Some(format) = uc.or_else(|| formats.first()) else { return };
         let entry = source_entry(format.receive, agreed.max_video_kbps);
         let request = VideoSourceRequest {
             request_id: number,

@@ -34,9 +34,9 @@ pub(super) struct VideoPath {
 #[derive(Debug)]
 enum Rewrite {
     /// UC-SVC for a plain receiver.
-    ToAvc(UcToAvc),
+    ToAvc(Box<UcToAvc>),
     /// Plain video for Lync.
-    ToUc(AvcToUc),
+    ToUc(Box<AvcToUc>),
     /// Both sides alike.
     Pass,
 }
@@ -107,11 +107,13 @@ impl VideoPath {
         self.to = Some((to, max_payload));
         self.rewriter = match (self.from, to) {
             (StreamCodec::H264Uc, StreamCodec::H264Uc) => Rewrite::Pass,
-            (StreamCodec::H264Uc, _) => Rewrite::ToAvc(UcToAvc::new(LayerTarget::default())),
-            (_, StreamCodec::H264Uc) => Rewrite::ToUc(AvcToUc::new(AvcToUcConfig {
+            (StreamCodec::H264Uc, _) => {
+                Rewrite::ToAvc(Box::new(UcToAvc::new(LayerTarget::default())))
+            }
+            (_, StreamCodec::H264Uc) => Rewrite::ToUc(Box::new(AvcToUc::new(AvcToUcConfig {
                 bitrate_bps: kbps.min(2_000).saturating_mul(1_000),
                 ..AvcToUcConfig::default()
-            })),
+            }))),
             _ => Rewrite::Pass,
         };
         let config = match to {

@@ -155,8 +155,8 @@ impl Call {
     fn adopt_stream(&mut self, core: &mut Core, at: usize, outcome: &MediaOutcome, now: Instant) {
         let (id, caller, callee) = (self.id, self.caller, self.callee());
         let Some(stream) = self.streams.get_mut(at) else { return };
-        *stream.section.of_mut(caller) = outcome.a_index.or(*stream.section.of(caller));
-        *stream.section.of_mut(callee) = outcome.b_index.or(*stream.section.of(callee));
+        *stream.section.of_mut(caller) = outcome.a_index.or_else(|| *stream.section.of(caller));
+        *stream.section.of_mut(callee) = outcome.b_index.or_else(|| *stream.section.of(callee));
         let legs = match (&outcome.outcome, &outcome.a, &outcome.b) {
             (Became::Mapped, Some(a), Some(b)) if a.accepted && b.accepted => {
                 [(caller, a), (callee, b)]

@@ -47,7 +47,7 @@ pub(super) fn path(core: &Core, side: Side, hop: &NextHop, remote: SocketAddr) -
     let config = core.config.side(side);
     let local = config
         .listener(hop.transport)
-        .map_or(SocketAddr::new(config.media_address, 0), |l| l.address);
+        .map_or_else(|| SocketAddr::new(config.media_address, 0), |l| l.address);
     Path::new(transport(hop.transport), local, remote)
 }
 

@@ -24,29 +24,29 @@ use sip::{Headers, NameAddr, StatusCode, UaEvent, Uri};
 
 /// How an endpoint behaves.
 #[derive(Clone, Debug)]
-pub struct Behaviour {
-    pub ice: bool,
-    pub encryption: sdp::EncryptionLevel,
-    pub video: bool,
+pub(crate) struct Behaviour {
+    pub(crate) ice: bool,
+    pub(crate) encryption: sdp::EncryptionLevel,
+    pub(crate) video: bool,
     /// Rings and never answers.
-    pub silent: bool,
+    pub(crate) silent: bool,
     /// Does not even send 100.
-    pub dead: bool,
+    pub(crate) dead: bool,
     /// Answers 183 with its description first.
-    pub early: bool,
-    pub reject: Option<(u16, Option<&'static str>)>,
+    pub(crate) early: bool,
+    pub(crate) reject: Option<(u16, Option<&'static str>)>,
     /// Video packets only after a source request, as a Lync 2013 sender.
-    pub waits_for_source_request: bool,
+    pub(crate) waits_for_source_request: bool,
     /// Only packetization mode 0.
-    pub single_nal: bool,
+    pub(crate) single_nal: bool,
     /// Sends this Annex B stream as its picture.
-    pub picture: Vec<AccessUnit>,
+    pub(crate) picture: Vec<AccessUnit>,
     /// Offers no audio codec that anybody else has.
-    pub odd_codecs: bool,
+    pub(crate) odd_codecs: bool,
 }
 
 impl Behaviour {
-    pub fn of(side: Side) -> Self {
+    pub(crate) fn of(side: Side) -> Self {
         Self {
             ice: true,
             encryption: match side {
@@ -70,13 +70,13 @@ impl Behaviour {
 }
 
 /// A stream of the examples, which are in the same repository.
-pub fn media_file(name: &str) -> Vec<u8> {
+pub(crate) fn media_file(name: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/media/");
     std::fs::read(format!("{folder}{name}")).expect("a stream of the examples")
 }
 
 /// The access units of an Annex B stream.
-pub fn pictures(stream: &[u8]) -> Vec<AccessUnit> {
+pub(crate) fn pictures(stream: &[u8]) -> Vec<AccessUnit> {
     let mut reader = AccessUnitReader::new(stream);
     let mut units = Vec::new();
     let mut unit = AccessUnit::default();
@@ -86,64 +86,64 @@ pub fn pictures(stream: &[u8]) -> Vec<AccessUnit> {
     units
 }
 
-pub struct Endpoint {
-    pub side: Side,
-    pub address: SocketAddr,
-    pub behaviour: Behaviour,
-    pub ua: sip::UserAgent,
+pub(crate) struct Endpoint {
+    pub(crate) side: Side,
+    pub(crate) address: SocketAddr,
+    pub(crate) behaviour: Behaviour,
+    pub(crate) ua: sip::UserAgent,
     session: sdp::Session,
     pending: Option<sdp::LocalOffer>,
-    pub call: Option<sip::SessionId>,
-    pub streams: Vec<Stream>,
+    pub(crate) call: Option<sip::SessionId>,
+    pub(crate) streams: Vec<Stream>,
     seed: [u8; 32],
     next_port: u16,
     /// Responses to our requests, and requests to us.
-    pub heard: Vec<String>,
-    pub responses: Vec<sip::Response>,
-    pub requests: Vec<sip::Request>,
-    pub offers: Vec<sdp::SessionDescription>,
-    pub answers: Vec<sdp::SessionDescription>,
-    pub ended: bool,
-    pub agreed: Option<sdp::Agreed>,
-    pub direction: sdp::Direction,
-    pub waiting: Option<sip::RequestId>,
+    pub(crate) heard: Vec<String>,
+    pub(crate) responses: Vec<sip::Response>,
+    pub(crate) requests: Vec<sip::Request>,
+    pub(crate) offers: Vec<sdp::SessionDescription>,
+    pub(crate) answers: Vec<sdp::SessionDescription>,
+    pub(crate) ended: bool,
+    pub(crate) agreed: Option<sdp::Agreed>,
+    pub(crate) direction: sdp::Direction,
+    pub(crate) waiting: Option<sip::RequestId>,
 }
 
-pub struct Stream {
-    pub kind: StreamKind,
-    pub transport: MediaTransport,
+pub(crate) struct Stream {
+    pub(crate) kind: StreamKind,
+    pub(crate) transport: MediaTransport,
     key: MediaKey,
     port: u16,
     agreed: Option<AgreedStream>,
     sequence: SequenceNumber,
     timestamp: u32,
     next: Option<Instant>,
-    pub sent_audio: Vec<Vec<u8>>,
-    pub received_audio: Vec<Vec<u8>>,
-    pub sent_video: Vec<u8>,
-    pub sent_pictures: usize,
-    pub received_video: Vec<u8>,
-    pub received_pictures: usize,
-    pub damaged: usize,
-    pub idr_received: usize,
+    pub(crate) sent_audio: Vec<Vec<u8>>,
+    pub(crate) received_audio: Vec<Vec<u8>>,
+    pub(crate) sent_video: Vec<u8>,
+    pub(crate) sent_pictures: usize,
+    pub(crate) received_video: Vec<u8>,
+    pub(crate) received_pictures: usize,
+    pub(crate) damaged: usize,
+    pub(crate) idr_received: usize,
     picture_at: usize,
     packetizer: Option<Packetizer>,
     depacketizer: Option<Depacketizer>,
     dtmf: DtmfSender,
     heard_dtmf: DtmfReceiver,
-    pub digits: String,
-    pub source_requests: Vec<VideoSourceRequest>,
-    pub keyframe_requests: usize,
+    pub(crate) digits: String,
+    pub(crate) source_requests: Vec<VideoSourceRequest>,
+    pub(crate) keyframe_requests: usize,
     restart: bool,
-    pub pairs: Option<Vec<ice::SelectedPair>>,
+    pub(crate) pairs: Option<Vec<ice::SelectedPair>>,
     /// Stops sending after so many audio packets or pictures.
-    pub most: usize,
-    pub ssrcs: Vec<u32>,
-    pub sequences: Vec<u16>,
+    pub(crate) most: usize,
+    pub(crate) ssrcs: Vec<u32>,
+    pub(crate) sequences: Vec<u16>,
 }
 
 impl Endpoint {
-    pub fn new(
+    pub(crate) fn new(
         side: Side,
         address: SocketAddr,
         behaviour: Behaviour,
@@ -178,16 +178,16 @@ impl Endpoint {
         }
     }
 
-    pub fn media_ip(&self) -> IpAddr {
+    pub(crate) fn media_ip(&self) -> IpAddr {
         self.address.ip()
     }
 
-    pub fn stream(&mut self, kind: StreamKind) -> &mut Stream {
+    pub(crate) fn stream(&mut self, kind: StreamKind) -> &mut Stream {
         self.streams.iter_mut().find(|s| s.kind == kind).expect("no such stream")
     }
 
     /// Places a call to `uri` through the gateway.
-    pub fn place_call(&mut self, uri: &str, now: Instant) {
+    pub(crate) fn place_call(&mut self, uri: &str, now: Instant) {
         let kinds: &[StreamKind] = if self.behaviour.video {
             &[StreamKind::Audio, StreamKind::Video]
         } else {
@@ -236,7 +236,7 @@ impl Endpoint {
         self.call = Some(self.ua.invite(invite, now).unwrap());
     }
 
-    pub fn contact(&self) -> NameAddr {
+    pub(crate) fn contact(&self) -> NameAddr {
         let uri = match self.side {
             Side::Lync => format!("sip:alice@{};transport=tls", self.address),
             Side::Standard => format!("sip:room7@{};transport=tcp", self.address),
@@ -244,19 +244,19 @@ impl Endpoint {
         NameAddr::new(Uri::parse(&uri).unwrap())
     }
 
-    pub fn hang_up(&mut self, now: Instant) {
+    pub(crate) fn hang_up(&mut self, now: Instant) {
         self.ua.end(self.call.unwrap(), Headers::new(), now).unwrap();
         self.ended = true;
         self.streams.iter_mut().for_each(|s| s.next = None);
     }
 
     /// A later offer with another direction.
-    pub fn hold(&mut self, direction: sdp::Direction, now: Instant) {
+    pub(crate) fn hold(&mut self, direction: sdp::Direction, now: Instant) {
         self.direction = direction;
         self.reoffer(now);
     }
 
-    pub fn reoffer(&mut self, now: Instant) {
+    pub(crate) fn reoffer(&mut self, now: Instant) {
         let local = self.local();
         let (offer, pending) = self.session.offer(&local);
         self.pending = Some(pending);
@@ -265,12 +265,12 @@ impl Endpoint {
         self.waiting = Some(id);
     }
 
-    pub fn dial(&mut self, digits: &str, now: Instant) {
+    pub(crate) fn dial(&mut self, digits: &str, now: Instant) {
         self.stream(StreamKind::Audio).dtmf.send(digits, now).unwrap();
     }
 
     /// Asks for a keyframe in the way of its side.
-    pub fn want_keyframe(&mut self, number: u16, now: Instant) {
+    pub(crate) fn want_keyframe(&mut self, number: u16, now: Instant) {
         let side = self.side;
         let stream = self.stream(StreamKind::Video);
         let (sender, media) =
@@ -353,20 +353,20 @@ impl Endpoint {
         local
     }
 
-    pub fn poll_sip(&mut self) -> Option<sip::Transmit> {
+    pub(crate) fn poll_sip(&mut self) -> Option<sip::Transmit> {
         self.ua.poll_transmit()
     }
 
-    pub fn poll_media(&mut self) -> Option<MediaTransmit> {
+    pub(crate) fn poll_media(&mut self) -> Option<MediaTransmit> {
         self.streams.iter_mut().find_map(|s| s.transport.poll_transmit())
     }
 
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let streams = self.streams.iter().flat_map(|s| [s.next, s.transport.poll_timeout()]);
         streams.flatten().chain(self.ua.poll_timeout()).min()
     }
 
-    pub fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.ua.poll_timeout().is_some_and(|at| at <= now) {
             self.ua.handle_timeout(now);
             self.pump(now);
@@ -380,7 +380,7 @@ impl Endpoint {
         }
     }
 
-    pub fn handle_sip(&mut self, input: sip::Received<'_>, now: Instant) {
+    pub(crate) fn handle_sip(&mut self, input: sip::Received<'_>, now: Instant) {
         if self.behaviour.dead {
             return;
         }
@@ -388,7 +388,7 @@ impl Endpoint {
         self.pump(now);
     }
 
-    pub fn handle_datagram(
+    pub(crate) fn handle_datagram(
         &mut self,
         local: SocketAddr,
         remote: SocketAddr,

@@ -1,7 +1,7 @@
 //! A gateway between two scripted user agents, in virtual time: no socket anywhere.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
-pub mod endpoint;
+pub(crate) mod endpoint;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -15,42 +15,42 @@ use linkspan_gateway::{
 use linkspan_sip as sip;
 use linkspan_testnet::{Link, Network};
 
-pub use endpoint::{Behaviour, Endpoint};
+pub(crate) use endpoint::{Behaviour, Endpoint};
 
 /// Everything, and the clock.
-pub struct World {
-    pub now: Instant,
-    pub start: Instant,
-    pub gateway: Gateway,
-    pub engine: MediaEngine,
-    pub lync: Endpoint,
-    pub standard: Endpoint,
-    pub network: Network,
+pub(crate) struct World {
+    pub(crate) now: Instant,
+    pub(crate) start: Instant,
+    pub(crate) gateway: Gateway,
+    pub(crate) engine: MediaEngine,
+    pub(crate) lync: Endpoint,
+    pub(crate) standard: Endpoint,
+    pub(crate) network: Network,
     /// Signalling under way: reliable, in order.
     sip: VecDeque<(Instant, sip::Transmit)>,
-    pub events: Vec<GatewayEvent>,
-    pub media_events: Vec<MediaEvent>,
+    pub(crate) events: Vec<GatewayEvent>,
+    pub(crate) media_events: Vec<MediaEvent>,
     bound: HashSet<SocketAddr>,
     /// Ports that some other program has.
-    pub taken: HashSet<u16>,
+    pub(crate) taken: HashSet<u16>,
     /// What crossed the network in clear that should not have.
-    pub wire: Vec<Vec<u8>>,
+    pub(crate) wire: Vec<Vec<u8>>,
     connections: BTreeMap<(SocketAddr, SocketAddr), sip::ConnectionId>,
     /// The far end refuses connections.
-    pub refuse_connections: bool,
+    pub(crate) refuse_connections: bool,
 }
 
-pub const GATEWAY_LYNC: &str = "192.0.2.80:5061";
-pub const GATEWAY_STANDARD: &str = "198.51.100.80:5060";
-pub const LYNC: &str = "192.0.2.31:5061";
+pub(crate) const GATEWAY_LYNC: &str = "192.0.2.80:5061";
+pub(crate) const GATEWAY_STANDARD: &str = "198.51.100.80:5060";
+pub(crate) const LYNC: &str = "192.0.2.31:5061";
 /// Somebody who sends what they like and listens to nothing.
-pub const STRANGER: &str = "198.51.100.66:5060";
-pub const STANDARD: &str = "198.51.100.10:5060";
+pub(crate) const STRANGER: &str = "198.51.100.66:5060";
+pub(crate) const STANDARD: &str = "198.51.100.10:5060";
 
 const SIP_DELAY: Duration = Duration::from_millis(5);
 
 /// A configuration with one listener a side and a route each way.
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     let mut config = Config::default();
     config.name = "gw.example.test".into();
     config.lync.listeners = vec![Listener {
@@ -76,7 +76,7 @@ pub fn config() -> Config {
 }
 
 impl World {
-    pub fn new(
+    pub(crate) fn new(
         seed: u64,
         config: Config,
         lync: Behaviour,
@@ -116,7 +116,7 @@ impl World {
         }
     }
 
-    pub fn endpoint(&mut self, side: Side) -> &mut Endpoint {
+    pub(crate) fn endpoint(&mut self, side: Side) -> &mut Endpoint {
         match side {
             Side::Lync => &mut self.lync,
             Side::Standard => &mut self.standard,
@@ -124,7 +124,7 @@ impl World {
     }
 
     /// Runs for so long, or until `done`.
-    pub fn run(&mut self, most: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+    pub(crate) fn run(&mut self, most: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
         let end = self.now + most;
         loop {
             self.drain();
@@ -150,12 +150,12 @@ impl World {
         }
     }
 
-    pub fn run_for(&mut self, time: Duration) {
+    pub(crate) fn run_for(&mut self, time: Duration) {
         self.run(time, |_| false);
     }
 
     /// Until all of the call is over.
-    pub fn run_to_end(&mut self) {
+    pub(crate) fn run_to_end(&mut self) {
         let ended = self
             .run(Duration::from_secs(300), |w| w.gateway.calls().len() == 0 && w.bound.is_empty());
         assert!(ended, "the call never ended: {:#?}", self.tail());
@@ -217,7 +217,7 @@ impl World {
     }
 
     /// Raw octets from somebody else to the gateway's listener of a side.
-    pub fn inject_sip(&mut self, side: Side, octets: &[u8]) {
+    pub(crate) fn inject_sip(&mut self, side: Side, octets: &[u8]) {
         let (transport, local, remote) = match side {
             Side::Lync => (sip::Transport::Tls, GATEWAY_LYNC, STRANGER),
             Side::Standard => (sip::Transport::Tcp, GATEWAY_STANDARD, STRANGER),
@@ -228,7 +228,7 @@ impl World {
         self.drain();
     }
 
-    pub fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         loop {
             let mut quiet = true;
             while let Some(transmit) = self.gateway.poll_sip_transmit() {
@@ -304,7 +304,7 @@ impl World {
     }
 
     /// Labels of the messages that crossed one side, as the gateway saw them.
-    pub fn ladder(&self, side: Side) -> Vec<String> {
+    pub(crate) fn ladder(&self, side: Side) -> Vec<String> {
         self.events
             .iter()
             .filter_map(|event| match event {
@@ -316,7 +316,7 @@ impl World {
             .collect()
     }
 
-    pub fn digits(&self, side: Side) -> String {
+    pub(crate) fn digits(&self, side: Side) -> String {
         self.events
             .iter()
             .filter_map(|event| match event {
@@ -326,18 +326,18 @@ impl World {
             .collect()
     }
 
-    pub fn ended(&self) -> Option<(Option<Side>, Option<u16>, String)> {
+    pub(crate) fn ended(&self) -> Option<(Option<Side>, Option<u16>, String)> {
         self.events.iter().find_map(|event| match event {
             GatewayEvent::Ended { by, status, reason, .. } => Some((*by, *status, reason.clone())),
             _ => None,
         })
     }
 
-    pub fn bound(&self) -> usize {
+    pub(crate) fn bound(&self) -> usize {
         self.bound.len()
     }
 
-    pub fn tail(&self) -> Vec<String> {
+    pub(crate) fn tail(&self) -> Vec<String> {
         self.events
             .iter()
             .filter_map(|e| match e {
