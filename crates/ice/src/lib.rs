@@ -6,6 +6,9 @@ mod candidate;
 mod config;
 mod error;
 mod event;
+#[cfg(feature = "__fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod limits;
 mod pair;
 mod priority;

@@ -10,6 +10,9 @@ mod dialect;
 mod error;
 mod fingerprint;
 mod framing;
+#[cfg(feature = "__fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod getters;
 #[cfg(test)]
 mod hex;
