@@ -256,8 +256,20 @@ fn print_point(
 /// Every NAL unit, with the columns of the vectors.
 fn list(report: &Report, nals: &[NalInfo]) {
     const COLUMNS: [&str; 14] = [
-        "au", "offset", "startcode", "size", "type", "nri", "did", "qid", "tid", "prid", "idr",
-        "frame_num", "poc_lsb", "pps_id",
+        "au",
+        "offset",
+        "startcode",
+        "size",
+        "type",
+        "nri",
+        "did",
+        "qid",
+        "tid",
+        "prid",
+        "idr",
+        "frame_num",
+        "poc_lsb",
+        "pps_id",
     ];
     let simulcast = nals.iter().any(|n| n.stream > 0);
     let mut table = Table::new(&COLUMNS);
