@@ -4,6 +4,8 @@
 mod config;
 mod deadlines;
 mod event;
+#[cfg(feature = "__fuzz")]
+pub mod fuzz;
 mod gateway;
 mod id;
 mod limits;

@@ -116,7 +116,7 @@ fn proofs(world: &mut World) {
     let received = world.standard.stream(StreamKind::Video).received_video.clone();
     let form = ExtractOptions::avc_base();
     let expected = extract(&sent, &form);
-    assert!(world.standard.stream(StreamKind::Video).received_pictures > 100);
+    assert!(world.standard.stream(StreamKind::Video).received_pictures > 40);
     assert!(
         expected.ends_with(&received),
         "picture from Lync: {} of {}",
@@ -127,7 +127,7 @@ fn proofs(world: &mut World) {
     let sent = world.standard.stream(StreamKind::Video).sent_video.clone();
     let received = world.lync.stream(StreamKind::Video).received_video.clone();
     let plain = extract(&received, &form);
-    assert!(world.lync.stream(StreamKind::Video).received_pictures > 100);
+    assert!(world.lync.stream(StreamKind::Video).received_pictures > 40);
     assert!(sent.ends_with(&plain), "picture to Lync: {} of {}", plain.len(), sent.len());
 }
 
@@ -363,7 +363,7 @@ fn hold_and_resume_from_each_side() {
         assert!(resumed > after + 100, "{caller} {holder}: {after} {resumed} {:#?}", world.tail());
         let back = world.endpoint(holder).stream(StreamKind::Video).received_pictures;
         world.run_for(Duration::from_secs(1));
-        assert!(world.endpoint(holder).stream(StreamKind::Video).received_pictures > back + 10);
+        assert!(world.endpoint(holder).stream(StreamKind::Video).received_pictures > back + 5);
         mute(&mut world);
         hang_up(&mut world, holder);
     }
@@ -424,7 +424,7 @@ fn a_receiver_of_mode_0_gets_what_fits_and_the_rest_is_counted() {
     let mut world =
         World::new(19, config(), Behaviour::of(Side::Lync), standard.clone(), Link::default());
     call(&mut world, Side::Lync, 7);
-    assert!(world.standard.stream(StreamKind::Video).received_pictures > 60);
+    assert!(world.standard.stream(StreamKind::Video).received_pictures > 25);
     assert_eq!(dropped(&world, linkspan_gateway::DropReason::OversizeNal), 0);
     mute(&mut world);
     hang_up(&mut world, Side::Lync);
@@ -452,7 +452,11 @@ fn dropped(world: &World, wanted: linkspan_gateway::DropReason) -> u64 {
 #[test]
 fn the_picture_keeps_coming_under_loss_and_keyframe_requests_stay_bounded() {
     for (loss, least) in [(0.1, 100), (0.3, 30)] {
-        let mut world = world(21);
+        let (mut lync, mut standard) = (Behaviour::of(Side::Lync), Behaviour::of(Side::Standard));
+        for behaviour in [&mut lync, &mut standard] {
+            behaviour.interval = Duration::from_millis(40);
+        }
+        let mut world = World::new(21, config(), lync, standard, Link::default());
         call(&mut world, Side::Lync, 6);
         let jitter = Duration::from_millis(15);
         world.network.set_link(Link { loss, jitter, duplication: 0.02, ..Link::default() });

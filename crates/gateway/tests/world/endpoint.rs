@@ -41,6 +41,8 @@ pub(crate) struct Behaviour {
     pub(crate) single_nal: bool,
     /// Sends this Annex B stream as its picture.
     pub(crate) picture: Vec<AccessUnit>,
+    /// Time between two pictures.
+    pub(crate) interval: Duration,
     /// Offers no audio codec that anybody else has.
     pub(crate) odd_codecs: bool,
 }
@@ -64,6 +66,7 @@ impl Behaviour {
                 Side::Lync => "lync-t3-640x360.264",
                 Side::Standard => "standard-640x360.264",
             })),
+            interval: Duration::from_millis(100),
             odd_codecs: false,
         }
     }
@@ -643,8 +646,9 @@ impl Stream {
     }
 
     fn send_video(&mut self, side: Side, behaviour: &Behaviour, now: Instant) {
-        self.next = Some(now + Duration::from_millis(33));
-        self.timestamp = self.timestamp.wrapping_add(3_000);
+        self.next = Some(now + behaviour.interval);
+        let ticks = u32::try_from(behaviour.interval.as_millis() * 90).unwrap();
+        self.timestamp = self.timestamp.wrapping_add(ticks);
         let waits = side == Side::Lync && behaviour.waits_for_source_request;
         if !self.transport.is_connected() || (waits && self.source_requests.is_empty()) {
             return;

@@ -6,7 +6,7 @@ use linkspan_ice as ice;
 
 use crate::id::StreamKind;
 
-/// How a [`MediaTransport`] is set up, before its peer is known.
+/// How a [`MediaTransport`](crate::MediaTransport) is set up, before its peer is known.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TransportConfig {
@@ -115,7 +115,7 @@ pub enum Incoming {
     Rtcp(usize),
 }
 
-/// What a [`MediaTransport`] has to tell.
+/// What a [`MediaTransport`](crate::MediaTransport) has to tell.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TransportEvent {
