@@ -9,6 +9,9 @@ mod bits;
 mod dpb;
 mod error;
 mod extract;
+#[cfg(feature = "__fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod gate;
 mod inspect;
 mod limits;
