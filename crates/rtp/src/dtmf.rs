@@ -242,7 +242,7 @@ impl DtmfSender {
             let over = sending.started + self.config.duration + self.config.gap;
             self.ready_at = Some(over.max(now));
             self.current = None;
-        } else if !repeats_start && !(end && self.config.interval.is_zero()) {
+        } else if !repeats_start {
             sending.next += self.config.interval.max(Duration::from_millis(1));
         }
         Some(packet)

@@ -4,6 +4,9 @@
 mod dtmf;
 mod error;
 mod extension;
+#[cfg(feature = "__fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod ids;
 pub mod ms;
 mod packet;
@@ -11,6 +14,7 @@ mod redundancy;
 mod reorder;
 mod rewriter;
 mod rtcp;
+mod rtcp_timing;
 mod stats;
 mod wire;
 
@@ -31,4 +35,5 @@ pub use rtcp::{
     OtherRtcp, Pli, ReceiverReport, Remb, ReportBlock, RtcpPacket, RtcpPackets, Sdes, SdesChunk,
     SdesItem, SdesKind, SenderInfo, SenderReport, TmmbEntry, Tmmbn, Tmmbr,
 };
+pub use rtcp_timing::{RtcpTiming, RtcpTimingConfig};
 pub use stats::{Arrival, NtpClock, ReceiverStats, SenderStats};

@@ -3,6 +3,9 @@
 
 mod crypto;
 mod error;
+#[cfg(feature = "__fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod header;
 mod header_extension;
 mod key;

@@ -279,8 +279,9 @@ impl Sender {
 impl Outgoing {
     #[inline]
     fn next_index(&self, sequence: u16, allow_repeat: bool) -> Result<u64, ProtectError> {
-        let set = self.next_roc.map(|roc| (u64::from(roc) << 16) | u64::from(sequence));
-        let Some(window) = &self.rtp else { return Ok(set.unwrap_or(sequence.into())) };
+        let low = u64::from(sequence);
+        let set = self.next_roc.map(|roc| (u64::from(roc) << 16) | low);
+        let Some(window) = &self.rtp else { return Ok(set.unwrap_or(low)) };
         let index = set.unwrap_or_else(|| estimate_index(window.highest(), sequence));
         // RFC 3711 §9.2: the rollover counter must not wrap under one key.
         if index >> 48 != 0 {

@@ -164,7 +164,7 @@ impl ReportExtension {
         let mut data = Vec::with_capacity(24);
         let kind = self.write_data(&mut data);
         let wrong = WriteError::TooLong { what: "report extension" };
-        if data.len() % 4 != 0 {
+        if !data.len().is_multiple_of(4) {
             return Err(WriteError::Value { what: "report extension" });
         }
         let len = u16::try_from(data.len().saturating_add(4)).map_err(|_| wrong)?;

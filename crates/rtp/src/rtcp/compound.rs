@@ -259,7 +259,7 @@ impl<'a> Frame<'a> {
             let kept = body.len().checked_sub(usize::from(padding));
             // RFC 3550 §6.4.1: a multiple of four, itself included.
             match kept.and_then(|kept| body.get(..kept)) {
-                Some(kept) if padding != 0 && padding % 4 == 0 => body = kept,
+                Some(kept) if padding != 0 && padding.is_multiple_of(4) => body = kept,
                 _ => return Err(ParseError::Padding { at: cursor.at().saturating_sub(1) }),
             }
         }

@@ -31,7 +31,7 @@ fn write_packet(
     let finished = body(out).and_then(|()| {
         // RFC 3550 §6.4.1: length in 32-bit words minus one.
         let body_len = out.len().saturating_sub(start).saturating_sub(4);
-        if body_len % 4 != 0 {
+        if !body_len.is_multiple_of(4) {
             return Err(WriteError::Value { what: "RTCP packet length" });
         }
         let words = u16::try_from(body_len / 4).map_err(|_| too_long)?;

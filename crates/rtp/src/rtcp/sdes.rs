@@ -126,7 +126,7 @@ impl SdesChunk {
             items.push(SdesItem { kind: SdesKind::from_code(kind), value });
         }
         // The common header has four octets, so the packet's offsets are words as well.
-        while cursor.at() % 4 != 0 {
+        while !cursor.at().is_multiple_of(4) {
             let _padding = cursor.u8("SDES padding")?;
         }
         Ok(Self { ssrc, items })

@@ -1,0 +1,161 @@
+//! Bodies of the fuzz targets. They assert what the crate promises, not only that nothing panics.
+
+use std::time::{Duration, Instant};
+
+use crate::ms::{Feedback, PictureLoss, ReportExtension};
+use crate::{
+    Compound, DtmfPayload, DtmfReceiver, RedundantAudio, ReorderBuffer, ReorderConfig, Reordered,
+    RtcpPacket, RtpBuilder, RtpPacket, RtpPacketMut, SequenceNumber, Ssrc,
+};
+
+/// RTP packets: what is read can be written again, and editing changes the header alone.
+pub fn rtp(data: &[u8]) {
+    let Ok(packet) = RtpPacket::parse(data) else { return };
+    let parts = packet.header_len() + packet.payload().len() + usize::from(packet.padding_len());
+    assert_eq!(parts, data.len());
+    let csrcs: Vec<Ssrc> = packet.csrcs().collect();
+    let builder = RtpBuilder {
+        header: packet.header(),
+        csrcs: &csrcs,
+        extension: packet.extension().map(|extension| (extension.profile, extension.data)),
+        payload: packet.payload(),
+        padding: packet.padding_len(),
+    };
+    let written = builder.to_bytes().unwrap_or_default();
+    // All but the padding, whose octets may be anything.
+    let kept = data.len() - usize::from(packet.padding_len());
+    assert_eq!(written.get(..kept), data.get(..kept));
+    if let Some(extension) = packet.extension() {
+        for element in extension.elements().map_while(Result::ok) {
+            let end = element.at + element.data.len();
+            assert_eq!(extension.data.get(element.at..end), Some(element.data));
+        }
+    }
+    if let Ok(red) = RedundantAudio::parse(packet.payload()) {
+        let octets: usize = red.blocks().map(|block| block.data.len()).sum();
+        assert!(octets < packet.payload().len());
+    }
+
+    let mut edited = data.to_vec();
+    if let Ok(mut packet) = RtpPacketMut::parse(&mut edited) {
+        packet.set_ssrc(Ssrc(1));
+        packet.set_sequence(SequenceNumber(2));
+        assert_eq!(packet.payload_mut().len(), builder.payload.len());
+    }
+    assert_eq!(edited.get(12..), data.get(12..));
+}
+
+/// RTCP: what is read survives writing, and each packet read alone is the same.
+pub fn rtcp(data: &[u8]) {
+    let Ok(compound) = Compound::parse(data) else { return };
+    for packet in compound.packets().flatten() {
+        let mut written = Vec::new();
+        if packet.write(&mut written).is_err() {
+            continue;
+        }
+        assert_eq!(RtcpPacket::parse(&written).as_ref(), Ok(&packet));
+        match &packet {
+            RtcpPacket::ApplicationFeedback(feedback) => match Feedback::parse(feedback) {
+                Ok(Feedback::VideoSourceRequest(request)) => {
+                    let again = request.to_feedback().map(|packet| Feedback::parse(&packet));
+                    assert_eq!(again, Ok(Ok(Feedback::VideoSourceRequest(request))));
+                }
+                Ok(Feedback::DominantSpeakers(speakers)) => {
+                    let again = speakers.to_feedback().map(|packet| Feedback::parse(&packet));
+                    assert_eq!(again, Ok(Ok(Feedback::DominantSpeakers(speakers))));
+                }
+                _ => {}
+            },
+            RtcpPacket::Pli(pli) => {
+                if let Ok(Some(request)) = PictureLoss::from_pli(pli) {
+                    assert_eq!(PictureLoss::from_pli(&request.to_pli()), Ok(Some(request)));
+                }
+            }
+            RtcpPacket::ReceiverReport(report) => extensions(&report.extension),
+            RtcpPacket::SenderReport(report) => extensions(&report.extension),
+            RtcpPacket::Nack(nack) => assert!(nack.sequences().count() <= 17 * nack.pairs.len()),
+            _ => {}
+        }
+    }
+}
+
+fn extensions(data: &[u8]) {
+    for extension in ReportExtension::iter(data).flatten() {
+        let mut written = Vec::new();
+        if extension.write(&mut written).is_ok() {
+            let again: Vec<_> = ReportExtension::iter(&written).flatten().collect();
+            assert_eq!(again, [extension]);
+        }
+    }
+}
+
+/// A script of pushes and pauses: what comes out of the reorder buffer is in order, complete and
+/// bounded.
+pub fn reorder(script: &[u8]) {
+    let start = Instant::now();
+    let hold = Duration::from_millis(40);
+    let mut buffer = ReorderBuffer::new(ReorderConfig { capacity: 16, hold });
+    let mut now = start;
+    let mut expected: Option<SequenceNumber> = None;
+    for step in script.chunks(3) {
+        let &[pause, high, low] = step else { return };
+        now += Duration::from_millis(u64::from(pause & 0x1f));
+        // Mostly steps near zero, sometimes any number.
+        let sequence =
+            if pause & 0x20 == 0 { u16::from(low & 0x3f) } else { u16::from_be_bytes([high, low]) };
+        let _refused = buffer.push(SequenceNumber(sequence), sequence, now);
+        buffer.handle_timeout(now);
+        while let Some(out) = buffer.poll() {
+            match out {
+                Reordered::Packet { sequence, item } => {
+                    assert_eq!(sequence.0, item);
+                    assert!(expected.is_none_or(|expected| expected == sequence));
+                    expected = Some(sequence.next());
+                }
+                Reordered::Lost { first, count } => {
+                    assert!(expected.is_none_or(|expected| expected == first) && count > 0);
+                    expected = Some(first.wrapping_add(count));
+                }
+                Reordered::Restarted => expected = None,
+            }
+        }
+        assert!(buffer.waiting() < 16);
+        assert_eq!(buffer.waiting() > 0, buffer.poll_timeout().is_some());
+        assert!(buffer.poll_timeout().is_none_or(|due| due > now && due <= now + hold));
+    }
+}
+
+/// Telephone-event payloads with their timestamps: no event is reported twice.
+pub fn dtmf(script: &[u8]) {
+    let mut receiver = DtmfReceiver::default();
+    let mut reported = std::collections::HashSet::new();
+    for step in script.chunks(6) {
+        let &[t0, t1, ref payload @ ..] = step else { return };
+        let timestamp = u32::from_be_bytes([0, t0, t1, 0]);
+        if let Ok(Some(event)) = receiver.on_packet(timestamp, payload) {
+            assert!(reported.insert(timestamp));
+            assert_eq!(DtmfPayload::parse(payload).map(|payload| payload.event), Ok(event));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    fn over_seeds(target: &str, body: fn(&[u8])) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
+        let Ok(entries) = std::fs::read_dir(folder) else { return };
+        for entry in entries {
+            body(&std::fs::read(entry.unwrap().path()).unwrap());
+        }
+    }
+
+    #[test]
+    fn seeds() {
+        over_seeds("rtp_packet", super::rtp);
+        over_seeds("rtp_rtcp", super::rtcp);
+        over_seeds("rtp_reorder", super::reorder);
+        over_seeds("rtp_dtmf", super::dtmf);
+    }
+}
