@@ -184,6 +184,11 @@ impl<'a> PacsiView<'a> {
         })
     }
 
+    /// The SEI NAL unit of the stream layout, as it stands.
+    pub(crate) fn stream_layout_nal(&self) -> Option<&'a [u8]> {
+        self.find(&messages::STREAM_LAYOUT)
+    }
+
     /// The bitstream information in it.
     #[must_use]
     pub fn bitstream_info(&self) -> Option<BitstreamInfo> {

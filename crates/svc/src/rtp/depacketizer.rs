@@ -37,10 +37,13 @@ pub struct Depacketizer {
     ready: VecDeque<AccessUnit>,
     pool: Vec<AccessUnit>,
     layout: Option<StreamLayout>,
+    layout_octets: Vec<u8>,
     /// Layers that began a simulcast stream, where no layout tells.
     bases: u64,
     lost: u64,
     merger: Merger,
+    /// Kept for its memory.
+    peers: Vec<Peer>,
 }
 
 impl Depacketizer {
@@ -54,9 +57,11 @@ impl Depacketizer {
             ready: VecDeque::new(),
             pool: Vec::new(),
             layout: None,
+            layout_octets: Vec::new(),
             bases: 0,
             lost: 0,
             merger: Merger::default(),
+            peers: Vec::new(),
         }
     }
 
@@ -143,6 +148,7 @@ impl Depacketizer {
             pool: &mut self.pool,
             finished: &mut self.finished,
             layout: &mut self.layout,
+            layout_octets: &mut self.layout_octets,
             lost: &mut self.lost,
         };
         self.sources.get_mut(index).map(|source| run(source, &mut cx))
@@ -155,7 +161,11 @@ impl Depacketizer {
         if !merging && self.finished.is_empty() {
             return;
         }
-        let peers = if merging { self.peers() } else { Vec::new() };
+        let mut peers = core::mem::take(&mut self.peers);
+        peers.clear();
+        if merging {
+            self.list_peers(&mut peers);
+        }
         let mut finished = core::mem::take(&mut self.finished);
         for mut part in finished.drain(..) {
             if part.unit.is_empty() && !part.unit.is_damaged() {
@@ -177,6 +187,7 @@ impl Depacketizer {
             let (merger, mut outlet) = self.merger();
             merger.release(&peers, all, &mut outlet);
         }
+        self.peers = peers;
     }
 
     fn note_bases(&mut self) {
@@ -193,7 +204,7 @@ impl Depacketizer {
     }
 
     /// The sources that are sending.
-    fn peers(&self) -> Vec<Peer> {
+    fn list_peers(&self, peers: &mut Vec<Peer>) {
         let newest = |a: u32, b: u32| if a.wrapping_sub(b) < 1 << 31 { a } else { b };
         let now = self.sources.iter().map(|s| s.newest).reduce(newest).unwrap_or(0);
         let peer = |source: &Source| {
@@ -204,7 +215,7 @@ impl Depacketizer {
         };
         // A second of silence: nobody waits for it any more.
         let active = |p: &Peer| now.wrapping_sub(p.newest) <= 90_000;
-        self.sources.iter().filter_map(peer).filter(active).collect()
+        peers.extend(self.sources.iter().filter_map(peer).filter(active));
     }
 
     fn number_streams(&self, unit: &mut AccessUnit) {

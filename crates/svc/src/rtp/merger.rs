@@ -20,6 +20,8 @@ pub(crate) struct Merger {
     released: Vec<(u8, u32)>,
     /// Parts that came too late.
     pub(crate) late: u64,
+    /// Kept for its memory.
+    group: Vec<Part>,
 }
 
 /// What a merger knows of a source.
@@ -113,7 +115,7 @@ impl Merger {
 
     /// Joins the parts of one access unit.
     fn give(&mut self, stream: u8, stamp: u32, outlet: &mut Outlet<'_>) {
-        let mut group: Vec<Part> = Vec::new();
+        let mut group = core::mem::take(&mut self.group);
         let mut index = 0;
         while let Some(part) = self.pending.get(index) {
             if part.stream == stream && part.unit.timestamp() == stamp {
@@ -122,13 +124,13 @@ impl Merger {
                 index += 1;
             }
         }
-        group.sort_by_key(|p| p.layer.map(|l| (l.did, l.qid)));
+        group.sort_unstable_by_key(|p| p.layer.map(|l| (l.did, l.qid)));
         match self.released.iter_mut().find(|r| r.0 == stream) {
             Some(released) => released.1 = stamp,
             None => self.released.push((stream, stamp)),
         }
         let mut unit: Option<AccessUnit> = None;
-        for part in group {
+        for part in group.drain(..) {
             self.next_donc = part.donc.map(|d| d.wrapping_add(part.described)).or(self.next_donc);
             match &mut unit {
                 None => unit = Some(part.unit),
@@ -142,6 +144,7 @@ impl Merger {
             }
         }
         outlet.ready.extend(unit);
+        self.group = group;
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Context<'a> {
     /// Finished parts, in order.
     pub(crate) finished: &'a mut Vec<Part>,
     pub(crate) layout: &'a mut Option<StreamLayout>,
+    /// The SEI NAL unit that the layout was last changed by.
+    pub(crate) layout_octets: &'a mut Vec<u8>,
     pub(crate) lost: &'a mut u64,
 }
 
@@ -342,7 +344,14 @@ impl Source {
         if let Some(info) = pacsi.bitstream_info() {
             unit.set_ref_frame_count(Some(info.ref_frame_count));
         }
+        // Some senders repeat the layout in front of every picture.
+        let Some(raw) = pacsi.stream_layout_nal() else { return Ok(()) };
+        if raw == cx.layout_octets.as_slice() {
+            return Ok(());
+        }
         if let Some(new) = pacsi.stream_layout() {
+            cx.layout_octets.clear();
+            cx.layout_octets.extend_from_slice(raw);
             match &mut *cx.layout {
                 // An update says who is present; the descriptions stay.
                 Some(known) if !new.is_full() => known.present = new.present,
