@@ -4,6 +4,9 @@
 //! in the programs themselves.
 
 mod audio;
+mod driver;
+mod endpoint;
+mod logging;
 mod media_net;
 mod pcap;
 mod report;
@@ -16,6 +19,11 @@ pub use audio::{
     PACKET_OCTETS, SAMPLE_RATE_HZ, linear_from_ulaw, read_wav, synthesise, ulaw_from_linear,
     write_wav,
 };
+pub use driver::{GatewayDriver, transport_of};
+pub use endpoint::{
+    CallError, CallPlan, CallReport, Endpoint, EndpointConfig, StreamReport, VideoClip,
+};
+pub use logging::log_to_stderr;
 pub use media_net::{Datagram, MediaNet};
 pub use pcap::PcapWriter;
 pub use report::{Report, Style, Table};

@@ -47,6 +47,8 @@ pub struct Seen {
     pub from: SocketAddr,
     /// Whom it was sent to.
     pub to: SocketAddr,
+    /// The names of both, where they are known.
+    pub parties: [Option<String>; 2],
     /// Its octets.
     pub payload: Vec<u8>,
 }
@@ -222,8 +224,13 @@ impl Shared {
                 self.capture = None;
             }
         }
-        if let Some(kept) = &mut self.kept {
-            kept.push(Seen { from, to, payload: payload.to_vec() });
+        if self.kept.is_some() {
+            let name = |address| self.parties.get(*self.party_of.get(&address)?).cloned();
+            let parties = [name(from), name(to)];
+            let payload = payload.to_vec();
+            self.kept.iter_mut().for_each(|kept| {
+                kept.push(Seen { from, to, parties: parties.clone(), payload: payload.clone() });
+            });
         }
     }
 
