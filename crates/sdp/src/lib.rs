@@ -25,8 +25,9 @@ pub mod translate;
 
 pub use agreed::{Agreed, AgreedCodec, AgreedMedia, Feedback, RemoteIce, RemoteMedia};
 pub use attribute::{
-    Candidate, CandidateKind, CandidateTransport, Crypto, Direction, Fingerprint, Group,
-    H264Format, H264Profile, Parameters, ProfileLevelId, RtcpFeedback, RtpMap,
+    Candidate, CandidateKind, CandidateTransport, Crypto, Direction, ExtMap, Fingerprint, Floor,
+    FloorControl, Group, H264Format, H264Profile, Parameters, ProfileLevelId, RtcpFeedback, RtpMap,
+    SourceAttribute, SourceFilter,
 };
 pub use codec::Codec;
 pub use description::{Description, MediaSections};

@@ -2,7 +2,9 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::attribute::{Fingerprint, Group, RtcpFeedback, RtpMap};
+use crate::attribute::{
+    ExtMap, Fingerprint, Floor, Group, RtcpFeedback, RtpMap, SourceAttribute, SourceFilter,
+};
 use crate::mline::decimal;
 use crate::section::Lines;
 use crate::{
@@ -255,6 +257,40 @@ impl<'a> MediaView<'a> {
         found
     }
 
+    /// `a=ssrc` lines that parse (RFC 5576).
+    pub fn sources(&self) -> impl Iterator<Item = SourceAttribute<'a>> + use<'a> {
+        self.all("ssrc").filter_map(|value| SourceAttribute::parse(value).ok())
+    }
+
+    /// `a=source-filter` lines that parse (RFC 4570), the session's when this section has none.
+    #[must_use]
+    pub fn source_filters(&self) -> Vec<SourceFilter<'a>> {
+        let of = |lines: Lines<'a>| -> Vec<_> {
+            lines.named("source-filter").filter_map(|v| SourceFilter::parse(v).ok()).collect()
+        };
+        let own = of(self.lines);
+        if own.is_empty() { of(self.session) } else { own }
+    }
+
+    /// `a=extmap` lines that parse (RFC 8285), the session's first: numbers there hold for every
+    /// section.
+    pub fn header_extensions(&self) -> impl Iterator<Item = ExtMap<'a>> + use<'a> {
+        let lines = self.session.attributes().chain(self.lines.attributes());
+        lines.filter(|a| a.name == "extmap").filter_map(|a| ExtMap::parse(a.value?).ok())
+    }
+
+    /// `a=floorid` lines that parse (RFC 8856).
+    pub fn floors(&self) -> impl Iterator<Item = Floor<'a>> + use<'a> {
+        self.all("floorid").filter_map(|value| Floor::parse(value).ok())
+    }
+
+    /// Whether the section offers capabilities beyond the actual configuration (RFC 5939), which
+    /// may be answered without: `a=pcfg`.
+    #[must_use]
+    pub fn has_potential_configurations(&self) -> bool {
+        self.attribute("pcfg").is_some()
+    }
+
     /// Media identification (RFC 5888).
     #[must_use]
     pub fn mid(&self) -> Option<&'a str> {
@@ -376,6 +412,11 @@ impl<'a> MediaView<'a> {
         found
     }
 
+    /// The words of `a=ice-options` (RFC 8839 §5.6), inherited.
+    pub fn ice_options(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.inherited("ice-options").unwrap_or_default().split(' ').filter(|w| !w.is_empty())
+    }
+
     /// Whether the writer is a lite agent.
     #[must_use]
     pub fn ice_lite(&self) -> bool {
@@ -430,6 +471,26 @@ impl<'a> MediaView<'a> {
             .find(|b| b.label == label)
     }
 
+    /// `a=x-source-streamid` (\[MS-SDPEXT\] 3.1.5.32): the media source id that a conference
+    /// server gave its reader.
+    #[must_use]
+    pub fn source_stream_id(&self) -> Option<u32> {
+        decimal(self.attribute("x-source-streamid")?.trim_matches(' '))
+    }
+
+    /// `a=x-bypassid` (\[MS-SDPEXT\] 3.1.5.25), inherited.
+    #[must_use]
+    pub fn bypass_id(&self) -> Option<&'a str> {
+        self.inherited("x-bypassid").map(|id| id.trim_matches(' '))
+    }
+
+    /// `a=x-applicationsharing-contentflow` (\[MS-SDPEXT\] 3.1.5.18.5); both ways when unsaid.
+    #[must_use]
+    pub fn content_flow(&self) -> Direction {
+        let flow = self.attribute("x-applicationsharing-contentflow").unwrap_or_default();
+        Direction::from_name(flow.trim_matches(' ')).unwrap_or_default()
+    }
+
     /// Whether this looks like a section of a Microsoft client.
     #[must_use]
     pub fn is_lync(&self) -> bool {
@@ -444,3 +505,86 @@ impl<'a> MediaView<'a> {
 
 /// The unspecified address of IPv4.
 pub(crate) const UNSPECIFIED: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+#[cfg(test)]
+mod tests {
+    use crate::{Description, Direction};
+
+    const HEAD: &str = "v=0\r\no=- 0 0 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n";
+
+    fn with(session: &str, media: &str, check: impl Fn(super::MediaView<'_>)) {
+        let text = format!("{HEAD}{session}m=audio 4000 RTP/AVP 0 96\r\n{media}");
+        let description = Description::parse(text.as_bytes()).unwrap();
+        check(description.media().next().unwrap());
+        let owned = description.to_owned();
+        check(owned.media_view(0).unwrap());
+    }
+
+    #[test]
+    fn what_a_section_lacks_is_the_session_s() {
+        let session = "a=recvonly\r\na=ice-ufrag:sess\r\na=ice-pwd:0123456789012345678901\r\n\
+            a=ptime:30\r\na=fingerprint:sha-1 AA:BB\r\na=setup:actpass\r\na=ice-options:ice2 trickle\r\n\
+            a=ice-lite\r\na=extmap:1 urn:a\r\na=source-filter: incl IN IP4 * 192.0.2.9\r\n\
+            a=mid:no\r\na=rtcp-mux\r\n";
+        with(session, "a=ice-ufrag: media\r\na=extmap:2 urn:b\r\n", |m| {
+            assert_eq!(m.direction(), Direction::RecvOnly);
+            assert_eq!(m.ice_credentials(), Some(("media", "0123456789012345678901")));
+            assert_eq!((m.ptime(), m.setup()), (Some(30), Some("actpass")));
+            assert_eq!(m.fingerprints().len(), 1);
+            assert!(m.ice_options().eq(["ice2", "trickle"]) && m.ice_lite());
+            assert!(m.header_extensions().map(|e| e.id).eq([1, 2]));
+            assert_eq!(m.source_filters().len(), 1);
+            // These are a section's own.
+            assert_eq!((m.mid(), m.rtcp_mux()), (None, false));
+        });
+        with("a=recvonly\r\n", "a=sendonly \r\nc=IN IP6 2001:db8::1\r\n", |m| {
+            assert_eq!(m.direction(), Direction::SendOnly);
+            assert_eq!(m.rtp_address(), Some("[2001:db8::1]:4000".parse().unwrap()));
+            assert_eq!(m.rtcp_address(), Some("[2001:db8::1]:4001".parse().unwrap()));
+        });
+    }
+
+    #[test]
+    fn rtcp_goes_where_it_is_said() {
+        with("", "a=rtcp:5000\r\n", |m| {
+            assert_eq!(m.rtcp_address(), Some("192.0.2.1:5000".parse().unwrap()));
+        });
+        with("", "a=rtcp:5000 IN IP4 192.0.2.77\r\n", |m| {
+            assert_eq!(m.rtcp_address(), Some("192.0.2.77:5000".parse().unwrap()));
+        });
+    }
+
+    #[test]
+    fn lync_attributes_are_read() {
+        let session = "a=x-mediabw:main-audio send=64;recv=96\r\na=x-bypassid:6b3b\r\n\
+            a=x-devicecaps:audio:send,recv;video:recv\r\n";
+        let media = "a=label:main-audio\r\na=x-ssrc-range:7-7\r\na=x-source-streamid:42\r\n\
+            a=x-applicationsharing-contentflow:sendonly\r\na=encryption:optional\r\n";
+        with(session, media, |m| {
+            assert_eq!(m.media_bandwidth().map(|b| b.receive_kbps), Some(96));
+            assert_eq!((m.ssrc_range(), m.source_stream_id()), (Some((7, 7)), Some(42)));
+            assert_eq!((m.bypass_id(), m.content_flow()), (Some("6b3b"), Direction::SendOnly));
+            assert!(m.is_lync());
+        });
+        let text = format!("{HEAD}{session}");
+        let description = Description::parse(text.as_bytes()).unwrap();
+        let session = description.session();
+        let devices: Vec<_> = session.device_capabilities().collect();
+        assert_eq!(devices, [("audio", Direction::SendRecv), ("video", Direction::RecvOnly)]);
+    }
+
+    #[test]
+    fn sources_and_static_numbers() {
+        with(
+            "",
+            "a=ssrc:5 cname:x\r\na=ssrc:5 msid:y\r\na=ssrc:6 cname:x\r\na=rtpmap:96 opus/48000/2\r\n",
+            |m| {
+                assert_eq!(m.ssrcs(), [5, 6]);
+                assert_eq!(m.sources().count(), 3);
+                assert_eq!(m.rtpmap(0).unwrap().to_string(), "PCMU/8000");
+                assert_eq!(m.rtpmap(96).unwrap().to_string(), "opus/48000/2");
+                assert!(m.rtpmap(97).is_none());
+            },
+        );
+    }
+}

@@ -78,6 +78,17 @@ impl<'a> SessionView<'a> {
         })
     }
 
+    /// `a=x-devicecaps` (\[MS-SDPEXT\] 3.1.5.29.2): kind of device, and whether it sends and
+    /// receives. Empty when there is none.
+    pub fn device_capabilities(&self) -> impl Iterator<Item = (&'a str, Direction)> + use<'a> {
+        let value = self.attribute("x-devicecaps").unwrap_or_default();
+        value.split(';').filter_map(|device| {
+            let (kind, ways) = device.trim().split_once(':')?;
+            let has = |way: &str| ways.split(',').any(|w| w.trim() == way);
+            Some((kind, Direction::new(has("send"), has("recv"))))
+        })
+    }
+
     /// `a=x-mediabw` lines (\[MS-SDPEXT\] 3.1.5.28.1).
     pub fn media_bandwidths(&self) -> impl Iterator<Item = ms::MediaBandwidth<'a>> {
         self.attributes()
