@@ -1,5 +1,10 @@
 //! Microsoft's RTCP messages, byte for byte in both directions.
-#![allow(clippy::panic, reason = "test code outside #[test] functions")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "test code outside #[test] functions"
+)]
 
 use linkspan_rtp::ms::{
     AspectRatios, BandwidthEstimate, Congestion, DominantSpeakers, Feedback, FrameRates,
@@ -176,7 +181,7 @@ fn bandwidth_estimate_of_the_reference() {
         estimate: BandwidthEstimate::Bps(1_500_000),
         confidence: None,
     };
-    assert_eq!(extensions, [expected.clone()]);
+    assert_eq!(extensions, std::slice::from_ref(&expected));
 
     let mut written = ReceiverReport {
         ssrc: Ssrc(0x831f_8dc1),

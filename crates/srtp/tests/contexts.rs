@@ -346,7 +346,8 @@ fn what_is_not_encrypted_is_authenticated_all_the_same() {
         // An authentic packet in clear is refused where encryption was promised.
         if suite != Suite::NullHmacSha1_80 {
             let (_, mut strict) = pair(suite, &Options::default());
-            let refused = strict.unprotect_rtcp(&mut buffer.clone()[..len]);
+            let mut copy = buffer;
+            let refused = strict.unprotect_rtcp(&mut copy[..len]);
             assert_eq!(refused, Err(UnprotectError::EncryptionFlag));
         }
         assert_eq!(receiver.unprotect_rtcp(&mut buffer[..len]), Ok(12));
