@@ -93,8 +93,8 @@ fn run(arguments: &Arguments, report: &Report) -> Result<(), Box<dyn Error>> {
     let address = file.address.unwrap_or(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 80)));
     let mut port = file.port.unwrap_or(40_000);
     let mut locals: Vec<LocalMedia> = Vec::new();
-    for _ in &offer.media {
-        locals.push(print::local(&profile, address, port)?);
+    for media in &offer.media {
+        locals.push(print::local(&profile, &media.kind, address, port)?);
         port = port.saturating_add(2);
     }
     let (answer, agreed) = Session::new(profile).answer(&offer, &locals)?;

@@ -86,8 +86,8 @@ fn run(arguments: &Arguments, report: &Report) -> Result<(), Box<dyn Error>> {
     let offer = SessionDescription::parse(&print::read(&arguments.file)?)?;
     let mut locals: Vec<LocalMedia> = Vec::new();
     let mut port = arguments.port;
-    for _ in &offer.media {
-        locals.push(print::local(&to, arguments.address, port)?);
+    for media in &offer.media {
+        locals.push(print::local(&to, &media.kind, arguments.address, port)?);
         port = port.saturating_add(2);
     }
     let translated = translate::offer(&offer, &from, &to, &locals)?;

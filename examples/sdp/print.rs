@@ -6,7 +6,7 @@ use std::path::Path;
 use linkspan_examples::random_octets;
 use linkspan_sdp::{
     Candidate, CandidateKind, CandidateTransport, Crypto, Dialect, IceMode, LocalIce, LocalMedia,
-    MediaView, Profile, SessionDescription,
+    MediaKind, MediaView, Profile, SessionDescription,
 };
 use linkspan_srtp::{KeyParams, Suite};
 use serde_json::{Value, json};
@@ -48,6 +48,7 @@ pub(crate) fn line(
 /// Our side of a media section: an address, a port of its own, keys and candidates.
 pub(crate) fn local(
     profile: &Profile,
+    kind: &MediaKind,
     address: std::net::IpAddr,
     port: u16,
 ) -> io::Result<LocalMedia> {
@@ -59,13 +60,15 @@ pub(crate) fn local(
     };
     let [a, b, c, d] = random_octets()?;
     let first = u32::from_be_bytes([a & 0x7f, b, c, d]);
+    // [MS-SDPEXT] 3.1.5.31.2: one source for audio, a hundred for video.
+    let last = if *kind == MediaKind::Video { first + 99 } else { first };
     Ok(LocalMedia {
         address,
         rtp_port: port,
         rtcp_port: port.saturating_add(1),
         ice,
         crypto: vec![Crypto::new(1, suite.name(), &key)],
-        ssrc_range: (profile.dialect == Dialect::Lync).then_some((first, first + 99)),
+        ssrc_range: (profile.dialect == Dialect::Lync).then_some((first, last)),
         ..LocalMedia::default()
     })
 }

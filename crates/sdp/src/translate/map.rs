@@ -55,7 +55,9 @@ pub(super) fn explain_codecs(
             .filter(|(counterpart, _)| far.contains(counterpart))
             .map(|(counterpart, transform)| describe(counterpart, *transform))
             .collect();
-        let name = format!("{pt} {}/{}", codec.name, codec.clock_hz);
+        let channels =
+            if codec.channels > 1 { format!("/{}", codec.channels) } else { String::new() };
+        let name = format!("{pt} {}/{}{channels}", codec.name, codec.clock_hz);
         match (plan, kept.is_empty()) {
             (Some(_), false) => format!("{name} mapped to {}", kept.join(" and ")),
             (Some(_), true) => format!("{name} dropped: no codec of its clock rate to accompany"),
@@ -71,7 +73,11 @@ fn describe(codec: &Codec, transform: Transform) -> String {
         Transform::UcToAvc => "payloads rewritten from UC-SVC to AVC",
         Transform::AvcToUc => "payloads rewritten from AVC to UC-SVC",
     };
-    format!("{} ({how})", codec.name)
+    let mode = match codec.fmtp.as_deref().filter(|_| codec.name.eq_ignore_ascii_case("H264")) {
+        Some(fmtp) => format!(" mode {}", crate::H264Format::parse(fmtp).packetization_mode),
+        None => String::new(),
+    };
+    format!("{}{mode} ({how})", codec.name)
 }
 
 fn why_dropped(codec: &Codec) -> &'static str {
