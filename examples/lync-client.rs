@@ -163,7 +163,9 @@ async fn run(arguments: &Arguments, report: &Report) -> Result<(), Box<dyn Error
     if let Some(name) = &arguments.server_name {
         endpoint.expect_name(name);
     }
-    report.text(format!("listening on {}", endpoint.address()));
+    if arguments.listen.is_some() {
+        report.text(format!("listening on {}", endpoint.address()));
+    }
     report.json(&json!({"event": "ready", "address": endpoint.address().to_string()}));
     let call = match &arguments.call {
         Some(uri) => endpoint.call(uri, &plan).await,
@@ -239,10 +241,8 @@ fn configuration(arguments: &Arguments) -> Result<EndpointConfig, Box<dyn Error>
         Carrier::Tcp => Transport::Tcp,
     };
     config.listen = arguments.listen.unwrap_or(SocketAddr::new(arguments.local, 0));
-    // Only to place a call nobody has to be let in: without a certificate the listener is TCP's,
-    // and the calls go out over TLS all the same.
-    config.accepts =
-        arguments.answer || arguments.cert.is_some() || config.transport == Transport::Tcp;
+    // To place a call nobody has to be let in: the gateway's requests come by our connection.
+    config.accepts = arguments.listen.is_some();
     config.proxy = arguments.proxy;
     config.media_address = arguments.listen.map_or(arguments.local, |listen| listen.ip());
     config.encryption = match arguments.encryption {

@@ -43,7 +43,6 @@ impl GatewayDriver {
         tap: Tap,
         party: &str,
     ) -> io::Result<(Self, mpsc::UnboundedReceiver<GatewayEvent>)> {
-        config.check().map_err(io::Error::other)?;
         resolve(&mut config).await?;
         let (sip, sip_input) = SipNet::new(party, tls, tap.clone());
         let (media, media_input) = MediaNet::new(party, tap);

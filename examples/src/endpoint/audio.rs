@@ -7,6 +7,7 @@ use linkspan_rtp::{
     DtmfConfig, DtmfReceiver, DtmfSender, PayloadType, RtpHeader, RtpPacket, SequenceNumber, Ssrc,
 };
 
+use super::g722;
 use crate::audio::{PACKET_OCTETS, linear_from_ulaw};
 
 /// Sends a clip, then digits, with silence around them.
@@ -24,10 +25,33 @@ pub(super) struct AudioSource {
     header: RtpHeader,
     event_type: Option<PayloadType>,
     dtmf: DtmfSender,
-    /// A-law instead of µ-law.
-    alaw: bool,
+    codec: Codec,
+    /// The last sample that was coded in G.722, to interpolate from.
+    last: i16,
+    encoder: g722::Encoder,
     /// Packets of the clip that were sent.
     pub(super) clip_packets: u64,
+}
+
+/// What an endpoint can say its sound in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Codec {
+    Pcmu,
+    Pcma,
+    G722,
+}
+
+impl Codec {
+    /// In the order of preference.
+    pub(super) const ALL: [Self; 3] = [Self::Pcmu, Self::Pcma, Self::G722];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+            Self::G722 => "G722",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,15 +85,17 @@ impl AudioSource {
             },
             event_type: None,
             dtmf: DtmfSender::new(dtmf),
-            alaw: false,
+            codec: Codec::Pcmu,
+            last: 0,
+            encoder: g722::Encoder::new(),
             clip_packets: 0,
         }
     }
 
     /// What was agreed to be sent.
-    pub(super) fn set_format(&mut self, payload_type: u8, alaw: bool, events: Option<u8>) {
+    pub(super) fn set_format(&mut self, payload_type: u8, codec: Codec, events: Option<u8>) {
         self.header.payload_type = PayloadType(payload_type);
-        self.alaw = alaw;
+        self.codec = codec;
         self.event_type = events.map(PayloadType);
     }
 
@@ -82,7 +108,7 @@ impl AudioSource {
 
     /// What it sends.
     pub(super) fn codec(&self) -> &'static str {
-        if self.alaw { "PCMA" } else { "PCMU" }
+        self.codec.name()
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -130,16 +156,31 @@ impl AudioSource {
                 return;
             }
         }
-        let mut payload = self.next_payload(at);
-        if self.alaw {
-            for octet in &mut payload {
-                *octet = alaw_from_linear(linear_from_ulaw(*octet));
-            }
-        }
+        let payload = self.next_payload(at);
+        let payload = self.code(payload);
         send(self.header, &payload);
         self.header.marker = false;
         self.header.sequence = self.header.sequence.next();
         self.header.timestamp = timestamp.wrapping_add(TICKS);
+    }
+
+    /// The sound, which is kept as µ-law, in the codec that was agreed on.
+    fn code(&mut self, ulaw: Vec<u8>) -> Vec<u8> {
+        match self.codec {
+            Codec::Pcmu => ulaw,
+            Codec::Pcma => {
+                ulaw.iter().map(|octet| alaw_from_linear(linear_from_ulaw(*octet))).collect()
+            }
+            Codec::G722 => {
+                let mut samples = Vec::with_capacity(ulaw.len() * 2);
+                for octet in ulaw {
+                    let sample = linear_from_ulaw(octet);
+                    samples.extend([self.last.midpoint(sample), sample]);
+                    self.last = sample;
+                }
+                self.encoder.encode(&samples)
+            }
+        }
     }
 
     fn next_payload(&mut self, at: Instant) -> Vec<u8> {
@@ -279,7 +320,7 @@ mod tests {
     fn a_clip_then_digits_then_silence_at_a_steady_pace() {
         let start = Instant::now();
         let mut source = AudioSource::new(vec![1; 320], "7", false, 9);
-        source.set_format(0, false, Some(101));
+        source.set_format(0, Codec::Pcmu, Some(101));
         let mut sink = AudioSink::default();
         sink.set_event_type(Some(101));
         let mut stamps = Vec::new();

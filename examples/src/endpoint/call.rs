@@ -103,6 +103,11 @@ impl<'e> Call<'e> {
             self.drain(Instant::now());
             if let Some(ended) = self.ended.take() {
                 self.finish();
+                let status = match &ended {
+                    Err(CallError::Refused { status, .. }) => Some(*status),
+                    _ => None,
+                };
+                self.tell("ended", status);
                 return ended.map(|()| self.report);
             }
             let wake = self.poll_timeout();
@@ -451,7 +456,6 @@ impl<'e> Call<'e> {
             self.endpoint.media.unbind(stream.rtp);
             self.endpoint.media.unbind(stream.rtcp);
         }
-        self.tell("ended", None);
     }
 
     fn making(&self, now: Instant) -> Making<'_> {

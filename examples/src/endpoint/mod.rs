@@ -142,7 +142,7 @@ impl Endpoint {
         let address = if config.accepts {
             sip.listen(config.transport, config.listen).await?
         } else {
-            config.listen
+            SocketAddr::new(config.listen.ip(), config.transport.default_port())
         };
         let lync = config.side == Side::Lync;
         let agent = sip::UaConfig {

@@ -11,7 +11,7 @@ use linkspan_gateway::{
 use linkspan_rtp::{Compound, PayloadType, Pli, RtcpPacket, RtpHeader, RtpPacket, Ssrc, ms};
 use linkspan_sdp as sdp;
 
-use super::audio::{AudioSink, AudioSource};
+use super::audio::{AudioSink, AudioSource, Codec};
 use super::convert;
 use super::video::{VideoFormat, VideoSink, VideoSource};
 use crate::{Datagram, MediaNet};
@@ -127,10 +127,11 @@ impl Stream {
                 let events = named("telephone-event");
                 sink.set_event_type(events.as_ref().map(|codec| codec.receive_pt));
                 let events = events.map(|codec| codec.send_pt);
-                if let Some(codec) = named("PCMU") {
-                    source.set_format(codec.send_pt, false, events);
-                } else if let Some(codec) = named("PCMA") {
-                    source.set_format(codec.send_pt, true, events);
+                for codec in Codec::ALL {
+                    if let Some(agreed) = named(codec.name()) {
+                        source.set_format(agreed.send_pt, codec, events);
+                        break;
+                    }
                 }
             }
             Media::Video(source, sink) => {
