@@ -501,3 +501,38 @@ fn calls_set_up_under_loss() {
         hang_up(&mut world, caller);
     }
 }
+
+#[test]
+fn video_is_added_to_a_call_and_taken_away() {
+    for (caller, adder) in [
+        (Side::Lync, Side::Lync),
+        (Side::Lync, Side::Standard),
+        (Side::Standard, Side::Lync),
+        (Side::Standard, Side::Standard),
+    ] {
+        let (mut lync, mut standard) = (Behaviour::of(Side::Lync), Behaviour::of(Side::Standard));
+        for behaviour in [&mut lync, &mut standard] {
+            behaviour.video = false;
+        }
+        let mut world = World::new(50, config(), lync, standard, Link::default());
+        call(&mut world, caller, 5);
+        assert_eq!(world.bound(), 4);
+        let now = world.now;
+        world.endpoint(adder).add_video(now);
+        world.run_for(Duration::from_secs(6));
+        assert_eq!(world.bound(), 8, "{caller} {adder}: {:#?}", world.tail());
+        for side in [Side::Lync, Side::Standard] {
+            let pictures = world.endpoint(side).stream(StreamKind::Video).received_pictures;
+            assert!(pictures > 10, "{caller} {adder} {side}: {pictures} {:#?}", world.tail());
+        }
+        let now = world.now;
+        world.endpoint(adder).drop_video(now);
+        world.run_for(Duration::from_secs(2));
+        assert_eq!(world.bound(), 4, "{caller} {adder}: {:#?}", world.tail());
+        let heard = world.endpoint(adder).stream(StreamKind::Audio).received_audio.len();
+        world.run_for(Duration::from_secs(1));
+        assert!(world.endpoint(adder).stream(StreamKind::Audio).received_audio.len() > heard + 40);
+        mute(&mut world);
+        hang_up(&mut world, adder);
+    }
+}

@@ -7,7 +7,7 @@ use bytes::{Buf as _, BytesMut};
 use linkspan_rtp::{PayloadType, RtpHeader, RtpPacket};
 
 use super::command::{DropReason, MediaEvent, StreamCodec};
-use super::engine::take_buffer;
+use super::engine::{give_buffer, take_buffer};
 use super::stream::Stream;
 use super::transport::SendError;
 use super::video::write_packet;
@@ -91,7 +91,7 @@ pub(super) fn video(stream: &mut Stream, packet: BytesMut, context: &mut Context
             stream.wish.want(context.now);
         }
     }
-    context.pool.push(packet);
+    give_buffer(context.pool, packet);
 }
 
 /// Passes the pictures that are complete on to the peer's stream.

@@ -158,11 +158,8 @@ impl MediaEngine {
     }
 
     /// Takes a buffer back: the payload of a transmit that has been sent.
-    pub fn recycle(&mut self, mut buffer: BytesMut) {
-        if self.pool.len() < POOL && buffer.capacity() >= BUFFER {
-            buffer.clear();
-            self.pool.push(buffer);
-        }
+    pub fn recycle(&mut self, buffer: BytesMut) {
+        give_buffer(&mut self.pool, buffer);
     }
 
     /// Time has passed.
@@ -402,6 +399,14 @@ fn pair(
             Some((stream.as_mut()?, peer.as_mut()))
         }
         None => Some((streams.get_mut(at)?.as_mut()?, None)),
+    }
+}
+
+/// Keeps a buffer for another packet, unless it is too small or there are enough.
+pub(super) fn give_buffer(pool: &mut Vec<BytesMut>, mut buffer: BytesMut) {
+    if pool.len() < POOL && buffer.capacity() >= BUFFER {
+        buffer.clear();
+        pool.push(buffer);
     }
 }
 

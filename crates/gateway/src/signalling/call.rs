@@ -159,10 +159,10 @@ impl Call {
 
     pub(crate) fn handle_media(&mut self, core: &mut Core, event: MediaEvent, now: Instant) {
         let StreamId { side, index, .. } = event.stream();
-        let (id, caller) = (self.id, self.caller);
+        let id = self.id;
         let Some(stream) = self.streams.iter_mut().find(|s| s.index == index) else { return };
         match event {
-            MediaEvent::Bound { .. } => stream.bound(core, id, side, caller),
+            MediaEvent::Bound { .. } => stream.bound(core, id, side),
             MediaEvent::BindFailed { reason, .. } => {
                 core.explain(id, format!("media sockets could not be bound: {reason}"));
                 if !stream.bind_failed(core, id, side, now) {

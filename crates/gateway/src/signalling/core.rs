@@ -15,7 +15,7 @@ use crate::media::MediaCommand;
 use crate::ports::Ports;
 
 /// One value per side.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Both<T> {
     pub(crate) lync: T,
     pub(crate) standard: T,

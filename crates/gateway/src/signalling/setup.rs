@@ -12,7 +12,7 @@ use super::call::{Call, Exchange, Leg, Outcome, Phase, Target};
 use super::convert;
 use super::core::{Both, Core};
 use super::headers::{self, MARK};
-use super::streams::{Both2, Stream, Wanted};
+use super::streams::{Stream, Wanted};
 use crate::config::IceKind;
 use crate::event::{CallState, GatewayEvent};
 use crate::id::{CallId, Side, StreamKind};
@@ -190,11 +190,11 @@ impl Call {
             let ice = |side: Side| {
                 core.config.side(side).ice != IceKind::None && (side != offerer || offers_ice)
             };
-            let wanted =
-                Wanted { ice: Both2 { lync: ice(Side::Lync), standard: ice(Side::Standard) } };
-            let ssrcs = self.ssrcs(core, kind, view.ssrc_range());
+            let ice = Both::new(ice);
+            let ssrc = self.ssrcs(core, kind, view.ssrc_range());
+            let wanted = Wanted { ice, ssrc, offerer };
             let index = u8::try_from(self.streams.len()).unwrap_or(u8::MAX);
-            let opened = Stream::open(core, (self.id, index, kind), ssrcs, wanted, now);
+            let opened = Stream::open(core, (self.id, index, kind), wanted, now);
             let Some(mut stream) = opened else { return false };
             *stream.section.of_mut(offerer) = Some(line);
             self.streams.push(stream);
@@ -203,7 +203,7 @@ impl Call {
     }
 
     /// SSRCs of a stream: ranges of 1 and 100, apart from each other and from the peer's.
-    fn ssrcs(&self, core: &mut Core, kind: StreamKind, theirs: Option<(u32, u32)>) -> Both2<u32> {
+    fn ssrcs(&self, core: &mut Core, kind: StreamKind, theirs: Option<(u32, u32)>) -> Both<u32> {
         let width = if kind == StreamKind::Video { 100 } else { 1 };
         let taken: Vec<u32> = self.streams.iter().map(|s| s.ends.lync.ssrc).collect();
         let mut lync = 1;
@@ -215,7 +215,7 @@ impl Call {
                 break;
             }
         }
-        Both2 { lync, standard: core.random() }
+        Both { lync, standard: core.random() }
     }
 
     /// A stream has been set up: when it was the last one, the call goes on.
@@ -360,9 +360,11 @@ impl Call {
         now: Instant,
     ) {
         let callee = self.callee();
-        if let Some(session) = self.legs.of_mut(callee).session.take() {
+        let leg = self.legs.of_mut(callee);
+        if let Some(session) = leg.session.take() {
             core.sessions.remove(&(callee, session));
         }
+        core.call_ids.remove(&(callee, std::mem::take(&mut leg.call_id).into()));
         let keep = self
             .best
             .as_ref()

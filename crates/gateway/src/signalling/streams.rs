@@ -15,6 +15,8 @@ use crate::media::{LocalIce, MediaCommand, MediaKey, TransportConfig};
 pub(super) struct Stream {
     pub(super) index: u8,
     pub(super) kind: StreamKind,
+    /// The side that has offered it.
+    offerer: Side,
     /// Position of its m-line in each side's descriptions, where it has one.
     pub(super) section: Both<Option<usize>>,
     pub(super) ends: Both<End>,
@@ -78,23 +80,11 @@ impl End {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     /// ICE on the leg, where both the configuration and the peer have it.
-    pub(super) ice: Both2<bool>,
-}
-
-/// A copyable pair.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Both2<T> {
-    pub(super) lync: T,
-    pub(super) standard: T,
-}
-
-impl<T: Copy> Both2<T> {
-    pub(super) const fn of(&self, side: Side) -> T {
-        match side {
-            Side::Lync => self.lync,
-            Side::Standard => self.standard,
-        }
-    }
+    pub(super) ice: Both<bool>,
+    /// First SSRC.
+    pub(super) ssrc: Both<u32>,
+    /// The side that has offered the stream.
+    pub(super) offerer: Side,
 }
 
 const TRIES: u8 = 8;
@@ -104,7 +94,6 @@ impl Stream {
     pub(super) fn open(
         core: &mut Core,
         (call, index, kind): (CallId, u8, StreamKind),
-        ssrcs: Both2<u32>,
         wanted: Wanted,
         now: Instant,
     ) -> Option<Self> {
@@ -116,15 +105,16 @@ impl Stream {
         let ends = Both::new(|side| {
             let port = if side == Side::Lync { lync } else { standard };
             End {
-                state: EndState::Binding { port, tries: 1, ice: wanted.ice.of(side) },
+                state: EndState::Binding { port, tries: 1, ice: *wanted.ice.of(side) },
                 key: MediaKey::generate(core.seed()),
-                ssrc: ssrcs.of(side),
+                ssrc: *wanted.ssrc.of(side),
                 pairs: None,
                 connected: false,
                 held: false,
             }
         });
-        let stream = Self { index, kind, section: Both::new(|_| None), ends };
+        let stream =
+            Self { index, kind, offerer: wanted.offerer, section: Both::new(|_| None), ends };
         for side in [Side::Lync, Side::Standard] {
             stream.bind(core, call, side);
         }
@@ -142,7 +132,7 @@ impl Stream {
     }
 
     /// The sockets are bound: the media half sets up the transport.
-    pub(super) fn bound(&mut self, core: &mut Core, call: CallId, side: Side, caller: Side) {
+    pub(super) fn bound(&mut self, core: &mut Core, call: CallId, side: Side) {
         let stream = self.id(call, side);
         let end = self.ends.of_mut(side);
         let EndState::Binding { port, ice, .. } = end.state else { return };
@@ -155,8 +145,9 @@ impl Stream {
         config.silence = core.config.timers.silence();
         config.queued_packets = core.config.limits.queued_packets;
         config.candidates = core.config.limits.candidates;
-        // RFC 8445 §6.1.1: who makes the offer controls. The gateway offers to the callee.
-        let role = if side == caller { ice::Role::Controlled } else { ice::Role::Controlling };
+        // RFC 8445 §6.1.1: who makes the offer controls; to the other side that is the gateway.
+        let role =
+            if side == self.offerer { ice::Role::Controlled } else { ice::Role::Controlling };
         config.ice = match core.config.side(side).ice {
             _ if !ice => None,
             IceKind::None => None,

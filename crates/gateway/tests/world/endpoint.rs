@@ -268,6 +268,19 @@ impl Endpoint {
         self.waiting = Some(id);
     }
 
+    /// A later offer with one more stream.
+    pub(crate) fn add_video(&mut self, now: Instant) {
+        self.open(StreamKind::Video, ice::Role::Controlling, now);
+        self.reoffer(now);
+    }
+
+    /// A later offer without the video.
+    pub(crate) fn drop_video(&mut self, now: Instant) {
+        self.stream(StreamKind::Video).port = 0;
+        self.stream(StreamKind::Video).next = None;
+        self.reoffer(now);
+    }
+
     pub(crate) fn dial(&mut self, digits: &str, now: Instant) {
         self.stream(StreamKind::Audio).dtmf.send(digits, now).unwrap();
     }
@@ -440,6 +453,9 @@ impl Endpoint {
                 self.requests.push(request.clone());
                 let offer = sdp::SessionDescription::parse(&request.body).unwrap();
                 self.offers.push(offer.clone());
+                while self.streams.len() < offer.media.len() {
+                    self.open(StreamKind::Video, ice::Role::Controlled, now);
+                }
                 let local = self.local();
                 let (answer, agreed) = self.session.answer(&offer, &local).unwrap();
                 let body = Some(sip::Body::sdp(answer.to_string()));

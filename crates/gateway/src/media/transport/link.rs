@@ -54,9 +54,14 @@ impl Link {
     pub(super) fn set_remote(
         &mut self,
         remote: &RemoteIce,
+        muxed: bool,
         most: usize,
         now: Instant,
     ) -> Result<(), ConnectError> {
+        if muxed {
+            // RFC 8445 §5.1.1.1, RFC 5761 §5.1.3: the second component has no use.
+            self.components = 1;
+        }
         let same = |known: &RemoteIce| known.credentials == remote.credentials;
         if self.remote.as_ref().is_some_and(same) {
             return Ok(());
@@ -112,6 +117,9 @@ impl Link {
                         return Some(LinkEvent::Connected(pairs));
                     }
                 }
+                ice::IceEvent::ConsentLost { component, .. } if component > self.components => {}
+                // With RTCP on the RTP component the other one may well fail.
+                ice::IceEvent::Failed { .. } if self.components == 1 && self.pair(0).is_some() => {}
                 ice::IceEvent::Failed { .. } | ice::IceEvent::ConsentLost { .. } => {
                     return Some(LinkEvent::Disconnected);
                 }

@@ -128,7 +128,9 @@ impl MediaTransport {
     ) -> Result<(), ConnectError> {
         let (sender, receiver) = self.fresh_contexts(send_key.as_ref(), receive_key.as_ref())?;
         match (&remote.ice, &mut self.link) {
-            (Some(half), Some(link)) => link.set_remote(half, self.config.candidates, now)?,
+            (Some(half), Some(link)) => {
+                link.set_remote(half, remote.rtcp_mux, self.config.candidates, now)?;
+            }
             (Some(_), None) => return Err(ConnectError::NoIce),
             // RFC 8839 §4.2.5, and MS-ICE2 as well: no candidates, no ICE.
             (None, link) => *link = None,
