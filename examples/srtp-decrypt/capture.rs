@@ -5,17 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// A UDP datagram of a capture.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Datagram {
+pub(crate) struct Datagram {
     /// Nanoseconds since 1970.
-    pub at: u64,
-    pub source: SocketAddr,
-    pub destination: SocketAddr,
-    pub payload: Vec<u8>,
+    pub(crate) at: u64,
+    pub(crate) source: SocketAddr,
+    pub(crate) destination: SocketAddr,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// Why a file is no capture.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum CaptureError {
+pub(crate) enum CaptureError {
     #[error("neither pcap nor pcapng")]
     Magic,
     #[error("{what} at octet {at} is cut off or malformed")]
@@ -24,7 +24,7 @@ pub enum CaptureError {
 
 /// Every UDP datagram of a capture, in order. Frames that hold none are passed over. A record cut
 /// off at the end of the file ends the list: captures are often stopped in mid-write.
-pub fn read(file: &[u8]) -> Result<Vec<Datagram>, CaptureError> {
+pub(crate) fn read(file: &[u8]) -> Result<Vec<Datagram>, CaptureError> {
     let mut found = Vec::new();
     match file.first_chunk::<4>() {
         Some([0x0a, 0x0d, 0x0d, 0x0a]) => pcapng(file, &mut found)?,
@@ -38,12 +38,12 @@ pub fn read(file: &[u8]) -> Result<Vec<Datagram>, CaptureError> {
 }
 
 /// Writes datagrams as a pcap file of raw IP packets.
-pub struct Writer<W> {
+pub(crate) struct Writer<W> {
     out: W,
 }
 
 impl<W: Write> Writer<W> {
-    pub fn new(mut out: W) -> io::Result<Self> {
+    pub(crate) fn new(mut out: W) -> io::Result<Self> {
         // Nanosecond pcap 2.4, no snapshot limit to speak of, LINKTYPE_RAW.
         out.write_all(&0xa1b2_3c4d_u32.to_le_bytes())?;
         out.write_all(&[2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
@@ -53,7 +53,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// One datagram; addresses of different families are passed over.
-    pub fn write(&mut self, datagram: &Datagram) -> io::Result<()> {
+    pub(crate) fn write(&mut self, datagram: &Datagram) -> io::Result<()> {
         let Some(packet) = ip_packet(datagram) else { return Ok(()) };
         let seconds = u32::try_from(datagram.at / 1_000_000_000).unwrap_or(u32::MAX);
         let nanoseconds = u32::try_from(datagram.at % 1_000_000_000).unwrap_or(0);
@@ -64,7 +64,7 @@ impl<W: Write> Writer<W> {
         self.out.write_all(&packet)
     }
 
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.out.flush()
     }
 }
@@ -105,8 +105,8 @@ fn pcap(
 ) -> Result<(), CaptureError> {
     let malformed = |at| CaptureError::Malformed { what: "file header", at };
     // The upper bits of the link type say whether frames end with a checksum.
-    let link = order.u32(file, 20).ok_or(malformed(20))? & 0xffff;
-    let mut rest = file.get(24..).ok_or(malformed(24))?;
+    let link = order.u32(file, 20).ok_or_else(|| malformed(20))? & 0xffff;
+    let mut rest = file.get(24..).ok_or_else(|| malformed(24))?;
     while let (Some(seconds), Some(part), Some(len)) =
         (order.u32(rest, 0), order.u32(rest, 4), order.len(rest, 8))
     {

@@ -11,7 +11,7 @@ use crate::capture::Datagram;
 
 /// What is known from key lines and descriptions.
 #[derive(Debug, Default)]
-pub struct Keys {
+pub(crate) struct Keys {
     lines: Vec<CryptoLine>,
     sections: Vec<Section>,
 }
@@ -25,8 +25,9 @@ struct Section {
 
 impl Keys {
     /// Adds one line: suite and `inline:` key, with or without tag and `a=crypto:`.
-    pub fn add_line(&mut self, text: &str) -> Result<(), linkspan_srtp::SdesError> {
-        let value = text.trim().strip_prefix("a=crypto:").unwrap_or(text.trim());
+    pub(crate) fn add_line(&mut self, text: &str) -> Result<(), linkspan_srtp::SdesError> {
+        let text = text.trim();
+        let value = text.strip_prefix("a=crypto:").unwrap_or(text);
         let has_tag = value.starts_with(|c: char| c.is_ascii_digit());
         let line = if has_tag {
             CryptoLine::parse(value)?
@@ -42,7 +43,7 @@ impl Keys {
 
     /// Adds the keys and codecs of a description; text around it, such as a SIP header, is passed
     /// over. Lines that cannot be used are told of.
-    pub fn add_description(&mut self, text: &str, mut refused: impl FnMut(&str, String)) {
+    pub(crate) fn add_description(&mut self, text: &str, mut refused: impl FnMut(&str, String)) {
         for line in text.lines() {
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
             if line.starts_with("m=") {
@@ -73,7 +74,7 @@ impl Keys {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
@@ -105,7 +106,7 @@ type StreamKey = (SocketAddr, SocketAddr, u32);
 
 /// Everything found in a capture.
 #[derive(Debug, Default)]
-pub struct Streams {
+pub(crate) struct Streams {
     streams: Vec<(StreamKey, Stream)>,
     places: BTreeMap<StreamKey, usize>,
 }
@@ -129,34 +130,34 @@ struct Stream {
 
 /// What is printed of a stream.
 #[derive(Clone, Debug)]
-pub struct Row {
-    pub ssrc: Ssrc,
-    pub source: SocketAddr,
-    pub destination: SocketAddr,
-    pub packets: u64,
-    pub auth_failed: u64,
-    pub replayed: u64,
-    pub rtcp: u64,
-    pub rtcp_failed: u64,
+pub(crate) struct Row {
+    pub(crate) ssrc: Ssrc,
+    pub(crate) source: SocketAddr,
+    pub(crate) destination: SocketAddr,
+    pub(crate) packets: u64,
+    pub(crate) auth_failed: u64,
+    pub(crate) replayed: u64,
+    pub(crate) rtcp: u64,
+    pub(crate) rtcp_failed: u64,
     /// The suite of the key that fitted.
-    pub suite: Option<&'static str>,
-    pub payload_type: Option<PayloadType>,
-    pub codec: Option<String>,
-    pub first_sequence: Option<u16>,
-    pub last_sequence: Option<u16>,
-    pub missing: u64,
-    pub payload_octets: usize,
-    pub payload_md5: String,
+    pub(crate) suite: Option<&'static str>,
+    pub(crate) payload_type: Option<PayloadType>,
+    pub(crate) codec: Option<String>,
+    pub(crate) first_sequence: Option<u16>,
+    pub(crate) last_sequence: Option<u16>,
+    pub(crate) missing: u64,
+    pub(crate) payload_octets: usize,
+    pub(crate) payload_md5: String,
 }
 
 impl Streams {
     /// Takes a datagram, and gives it back decrypted when it is RTP or RTCP that verified.
-    pub fn take(&mut self, keys: &Keys, datagram: &Datagram) -> Option<Datagram> {
+    pub(crate) fn take(&mut self, keys: &Keys, datagram: &Datagram) -> Option<Datagram> {
         let inner = unwrap_relayed(&datagram.payload);
         let mut packet = inner.to_vec();
         let len = match kind(inner)? {
-            Kind::Rtp(ssrc) => self.stream(keys, datagram, ssrc).take_rtp(keys, &mut packet),
-            Kind::Rtcp(ssrc) => self.stream(keys, datagram, ssrc).take_rtcp(keys, &mut packet),
+            Kind::Rtp(ssrc) => self.stream(keys, datagram, ssrc)?.take_rtp(keys, &mut packet),
+            Kind::Rtcp(ssrc) => self.stream(keys, datagram, ssrc)?.take_rtcp(keys, &mut packet),
         }?;
         packet.truncate(len);
         Some(Datagram { payload: packet, ..datagram.clone() })
@@ -164,7 +165,7 @@ impl Streams {
 
     /// The streams that sent RTP, in order of appearance, with the RTCP of their source between
     /// the same hosts.
-    pub fn rows(&self, keys: &Keys) -> Vec<Row> {
+    pub(crate) fn rows(&self, keys: &Keys) -> Vec<Row> {
         let sent = self.streams.iter().filter(|(_, stream)| stream.packets > 0);
         sent.map(|((source, destination, ssrc), stream)| {
             let mut row = stream.row(keys, *source, *destination, Ssrc(*ssrc));
@@ -179,13 +180,13 @@ impl Streams {
         .collect()
     }
 
-    fn stream(&mut self, keys: &Keys, datagram: &Datagram, ssrc: u32) -> &mut Stream {
+    fn stream(&mut self, keys: &Keys, datagram: &Datagram, ssrc: u32) -> Option<&mut Stream> {
         let key = (datagram.source, datagram.destination, ssrc);
         let place = *self.places.entry(key).or_insert_with(|| {
             self.streams.push((key, Stream::new(keys)));
             self.streams.len() - 1
         });
-        &mut self.streams[place].1
+        self.streams.get_mut(place).map(|(_, stream)| stream)
     }
 }
 
@@ -213,10 +214,12 @@ impl Stream {
             }
         };
         let rtp = RtpPacket::parse(packet.get(..len)?).ok()?;
-        let newest = self.newest.unwrap_or(rtp.sequence().0.into());
+        let sequence = rtp.sequence().0;
+        let first = i64::from(sequence);
+        let newest = self.newest.unwrap_or(first);
         // The number nearest to the newest one, counted on through rollovers.
         let behind = u16::try_from(newest & 0xffff).unwrap_or(0);
-        let extended = newest + i64::from(rtp.sequence().0.wrapping_sub(behind).cast_signed());
+        let extended = newest + i64::from(sequence.wrapping_sub(behind).cast_signed());
         self.newest = Some(newest.max(extended));
         let payloads = self.payloads.entry(rtp.payload_type().0).or_default();
         payloads.entry(extended).or_insert_with(|| rtp.payload().to_vec());

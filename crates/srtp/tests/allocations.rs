@@ -1,0 +1,80 @@
+//! Proves that a packet costs no allocation after the first of its source, in every suite.
+#![allow(
+    unsafe_code,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a counting allocator is unsafe by its interface; tests fail by panicking"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use linkspan_srtp::{HeaderExtensions, KeyParams, Mki, Options, Receiver, Sender, Suite};
+
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = COUNT.with(Cell::get);
+    work();
+    COUNT.with(Cell::get) - before
+}
+
+const RTP: [u8; 24] =
+    [0x90, 96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xbe, 0xde, 0, 1, 0x10, 7, 0, 0, 1, 2, 3, 4];
+const RTCP: [u8; 12] = [0x80, 201, 0, 2, 0, 0, 0, 1, 1, 2, 3, 4];
+
+#[test]
+fn packets_cost_no_allocation() {
+    let forms =
+        [HeaderExtensions::Plain, HeaderExtensions::Rfc6904(vec![1]), HeaderExtensions::Cryptex];
+    for (suite, form) in Suite::ALL.into_iter().flat_map(|s| forms.iter().map(move |f| (s, f))) {
+        let key = KeyParams::from_seed(suite, [7; 32]).with_mki(Mki::new(1, 1).unwrap());
+        let options = Options { header_extensions: form.clone(), ..Options::default() };
+        let keys = [key];
+        let mut sender = Sender::with_options(suite, &keys, options.clone()).unwrap();
+        let mut receiver = Receiver::with_options(suite, &keys, options).unwrap();
+        let mut round = |first: u16, count: u16| {
+            for sequence in first..first + count {
+                for ssrc in 0..4u8 {
+                    let mut buffer = [0; 80];
+                    buffer[..RTP.len()].copy_from_slice(&RTP);
+                    buffer[2..4].copy_from_slice(&sequence.to_be_bytes());
+                    buffer[11] = ssrc;
+                    let len = sender.protect_rtp(&mut buffer, RTP.len()).unwrap();
+                    let len = receiver.unprotect_rtp(&mut buffer[..len]).unwrap();
+                    assert_eq!(buffer[16..len], RTP[16..]);
+
+                    buffer[..RTCP.len()].copy_from_slice(&RTCP);
+                    buffer[7] = ssrc;
+                    let len = sender.protect_rtcp(&mut buffer, RTCP.len()).unwrap();
+                    let len = receiver.unprotect_rtcp(&mut buffer[..len]).unwrap();
+                    assert_eq!(buffer[8..len], RTCP[8..]);
+                }
+            }
+        };
+        let first = allocations(|| round(0, 1));
+        assert!(first > 0, "{suite}: the count is broken");
+        assert_eq!(allocations(|| round(1, 70)), 0, "{suite} {form:?}");
+    }
+}
