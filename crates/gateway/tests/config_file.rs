@@ -1,0 +1,97 @@
+//! The configuration read from TOML: defaults of each side, names, and what is refused.
+#![cfg(feature = "serde")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use linkspan_gateway::{
+    AudioCodec, Config, Encryption, IceKind, PacketizationModes, Side, SignallingTransport,
+};
+
+const FILE: &str = r#"
+name = "gw.example.test"
+max-video-kbps = 2000
+
+[lync]
+listeners = [{ transport = "tls", address = "192.0.2.80:5061" }]
+media-address = "192.0.2.80"
+peers = ["192.0.2.0/24"]
+
+[standard]
+listeners = [
+    { transport = "tcp", address = "198.51.100.80:5060" },
+    { transport = "udp", address = "198.51.100.80:5060" },
+]
+media-address = "198.51.100.80"
+advertised-address = "203.0.113.80"
+encryption = "none"
+ice = "none"
+audio = ["pcmu"]
+h264 = { packetization-modes = "single-nal" }
+
+[[routes]]
+domain = "*.video.example.test"
+to = "standard"
+next-hops = ["udp:sip.example.test", "tcp:[2001:db8::1]:5070"]
+request-host = "sip.example.test"
+
+[[routes]]
+domain = "example.test"
+to = "lync"
+next-hops = ["tls:fe01.example.test:5061"]
+
+[timers]
+no-answer-ms = 60000
+
+[limits]
+calls = 10
+"#;
+
+#[test]
+fn a_file_is_read_with_the_defaults_of_each_side() {
+    let mut config: Config = toml::from_str(FILE).unwrap();
+    config.check().unwrap();
+    assert_eq!(config.lync.encryption, Encryption::Required);
+    assert_eq!((config.lync.ice, config.lync.first_port), (IceKind::MsIce2, 40_000));
+    assert_eq!((config.standard.ice, config.standard.first_port), (IceKind::None, 50_000));
+    assert_eq!(config.standard.audio, [AudioCodec::Pcmu]);
+    assert_eq!(config.standard.h264.packetization_modes, PacketizationModes::SingleNal);
+    assert_eq!(config.standard.h264.profile_level_id, "42e01f");
+    assert_eq!(config.standard.advertised(), "203.0.113.80".parse::<std::net::IpAddr>().unwrap());
+    let udp = config.standard.listener(SignallingTransport::Udp).unwrap();
+    assert_eq!(udp.address.port(), 5060);
+    assert_eq!(config.routes[1].to, Side::Lync);
+    assert_eq!((config.timers.no_answer_ms, config.timers.next_hop_ms), (60_000, 10_000));
+    assert_eq!((config.limits.calls, config.limits.media_lines), (10, 16));
+
+    assert_eq!(config.unresolved(), ["sip.example.test", "fe01.example.test"]);
+    config.set_addresses("FE01.example.test", &["192.0.2.12".parse().unwrap()]);
+    assert_eq!(config.unresolved(), ["sip.example.test"]);
+    let remote = "192.0.2.12:5061".parse().unwrap();
+    assert_eq!(config.tls_name(remote), Some("fe01.example.test"));
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    let config: Config = toml::from_str(FILE).unwrap();
+    let written = toml::to_string(&config).unwrap();
+    assert_eq!(toml::from_str::<Config>(&written).unwrap(), config);
+    let empty: Config = toml::from_str("").unwrap();
+    assert_eq!(empty, Config::default());
+}
+
+#[test]
+fn mistakes_are_refused_where_they_are() {
+    for (from, to) in [
+        ("max-video-kbps", "max-video-kbits"),
+        ("peers = [\"192.0.2.0/24\"]", "peers = [\"192.0.2.0/33\"]"),
+        ("transport = \"tls\"", "transport = \"sctp\""),
+        ("\"udp:sip.example.test\"", "\"sip.example.test\""),
+        ("encryption = \"none\"", "encryption = \"maybe\""),
+        ("media-address = \"192.0.2.80\"", "media-addres = \"192.0.2.80\""),
+        ("domain = \"example.test\"", "domain = \"*example.test\""),
+        ("audio = [\"pcmu\"]", "audio = [\"opus\"]"),
+    ] {
+        assert!(FILE.contains(from), "{from}");
+        let error = toml::from_str::<Config>(&FILE.replace(from, to)).unwrap_err();
+        assert!(error.span().is_some(), "{to}: {error}");
+    }
+}
