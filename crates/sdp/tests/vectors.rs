@@ -10,7 +10,11 @@
 use std::fs;
 use std::path::Path;
 
-use linkspan_sdp::{Connection, Description, MediaView, SessionDescription};
+use linkspan_sdp::{
+    Connection, Crypto, Description, IceMode, LocalIce, LocalMedia, MediaKind, MediaView, Profile,
+    Session, SessionDescription,
+    translate::{self, Outcome},
+};
 use serde_json::{Value, json};
 
 #[test]
@@ -194,4 +198,68 @@ fn the_real_part_of_captured_multipart_offers_is_chosen() {
         assert!(audio.port() != 0 && audio.candidates().len() >= 6, "{}", file.display());
     }
     assert!(offers >= 4, "{offers}");
+}
+
+fn local(port: u16) -> LocalMedia {
+    let key = "R95jbA6AbJV7poTWQx+16tdCTQnhXQJMWEjyPR+m";
+    LocalMedia {
+        address: [192, 0, 2, 1].into(),
+        rtp_port: port,
+        ice: Some(LocalIce { ufrag: "abcd".into(), pwd: "p".repeat(24), candidates: Vec::new() }),
+        crypto: vec![Crypto::new(1, "AES_CM_128_HMAC_SHA1_80", key)],
+        ..LocalMedia::default()
+    }
+}
+
+/// Offers of real programs: answered by an endpoint, and translated for the other side.
+#[test]
+fn offers_of_real_programs_are_answered_and_translated() {
+    let (Some(calls), Some(sipe)) =
+        (linkspan_testnet::vectors("calls"), linkspan_testnet::vectors("sipe"))
+    else {
+        return;
+    };
+    let lync = Profile { rtcp_mux: true, ..Profile::lync() };
+    let standard = Profile { ice: IceMode::Rfc8445, ..Profile::standard() };
+    let mut failed = Vec::new();
+    let mut offers = 0;
+    for (dir, ours, theirs) in [(calls, &standard, &lync), (sipe, &lync, &standard)] {
+        for file in files(&dir, "sdp") {
+            let name = file.display().to_string();
+            let Ok(offer) = SessionDescription::parse(&fs::read(&file).unwrap()) else { continue };
+            if !name.contains("-INVITE")
+                || name.contains("-200-")
+                || offer.media[0].kind == MediaKind::Message
+            {
+                continue;
+            }
+            offers += 1;
+            let locals = [local(4000), local(4002)];
+            match Session::new(ours.clone()).answer(&offer, &locals) {
+                Err(refusal) => failed.push(format!("{name}: {refusal}")),
+                Ok((_, agreed)) => {
+                    for (media, view) in agreed.media.iter().zip(offer.media_views()) {
+                        let keys = !view.crypto().is_empty();
+                        let ice = !view.candidates().is_empty();
+                        if !media.accepted
+                            || media.encryption != keys
+                            || media.remote.ice.is_some() != ice
+                        {
+                            failed.push(format!("{name}: {media:?}"));
+                        }
+                    }
+                }
+            }
+            match translate::offer(&offer, ours, theirs, &locals) {
+                Err(refusal) => failed.push(format!("{name}: {refusal}")),
+                Ok(toward) => {
+                    if toward.media.iter().any(|m| m.outcome != Outcome::Mapped) {
+                        failed.push(format!("{name}: {:?}", toward.media));
+                    }
+                }
+            }
+        }
+    }
+    assert!(offers >= 18, "{offers}");
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }

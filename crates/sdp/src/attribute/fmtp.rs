@@ -171,3 +171,58 @@ impl H264Format {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_read_with_and_without_blanks() {
+        let p = Parameters::new("useinbandfec=1; usedtx=0;Max-FS = 3600;flag");
+        assert_eq!((p.get("usedtx"), p.number("max-fs")), (Some("0"), Some(3600)));
+        assert_eq!((p.get("flag"), p.get("none")), (Some(""), None));
+    }
+
+    #[test]
+    fn events_are_read_in_both_forms() {
+        assert_eq!(Parameters::new("0-15").events(), 0xffff);
+        assert_eq!(Parameters::new("events=0-16").events(), 0x1_ffff);
+        assert_eq!(Parameters::new("0-11,66, 15").events(), 0x8fff);
+        assert_eq!(Parameters::new("9-1,x,300").events(), 0);
+    }
+
+    /// RFC 6184 §8.1, table 5.
+    #[test]
+    fn profiles_are_told_apart_as_in_the_table() {
+        let profile = |text| ProfileLevelId::parse(text).unwrap().h264_profile();
+        for text in ["42e01f", "42c01f", "42401f", "4d801f", "58c01f"] {
+            assert_eq!(profile(text), H264Profile::ConstrainedBaseline, "{text}");
+        }
+        for text in ["42001f", "42801f", "58801f"] {
+            assert_eq!(profile(text), H264Profile::Baseline, "{text}");
+        }
+        assert_eq!(profile("4d001f"), H264Profile::Main);
+        assert_eq!(profile("58001f"), H264Profile::Extended);
+        assert_eq!(
+            (profile("64001f"), profile("640c1f")),
+            (H264Profile::High, H264Profile::ConstrainedHigh)
+        );
+        assert_eq!(profile("7a001f"), H264Profile::Other(0x7a, 0));
+    }
+
+    #[test]
+    fn level_1b_lies_between_1_and_1_1() {
+        let rank = |text| ProfileLevelId::parse(text).unwrap().level_rank();
+        assert!(rank("42e00a") < rank("42f00b") && rank("42f00b") < rank("42e00b"));
+        assert_eq!(rank("64000b"), 110);
+        assert_eq!(ProfileLevelId::parse("42e0"), None);
+        assert_eq!(ProfileLevelId::parse("42e01f").unwrap().to_string(), "42e01f");
+    }
+
+    #[test]
+    fn missing_h264_parameters_have_their_inferred_values() {
+        let format = H264Format::parse("max-mbps=108000");
+        assert_eq!(format.profile_level_id, ProfileLevelId::DEFAULT);
+        assert_eq!((format.packetization_mode, format.max_mbps), (0, Some(108_000)));
+    }
+}

@@ -148,3 +148,63 @@ fn keep_preferred(ours: &[Codec], chosen: &mut Vec<Chosen>) {
         .map(|c| c.payload_type);
     chosen.retain(|c| c.codec.is_auxiliary() || Some(c.payload_type) == best);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn h264(fmtp: &str) -> Codec {
+        Codec { fmtp: Some(fmtp.into()), ..Codec::new("H264", 90_000, 1, None) }
+    }
+
+    fn answer(ours: &str, theirs: &str) -> Option<String> {
+        match_codec(&h264(ours), &h264(theirs)).flatten()
+    }
+
+    #[test]
+    fn the_level_of_an_answer_is_not_above_the_offered_one() {
+        let answer = |ours, theirs| answer(ours, theirs).unwrap();
+        let (high, low) = (
+            "profile-level-id=42e01f;packetization-mode=1",
+            "profile-level-id=42e00d;packetization-mode=1",
+        );
+        assert_eq!(answer(high, low), low);
+        assert_eq!(answer(low, high), low);
+        let [high_either, low_either] =
+            [high, low].map(|f| format!("{f};level-asymmetry-allowed=1"));
+        assert_eq!(answer(&high_either, &low_either), high_either);
+        assert_eq!(answer(&high_either, low), low);
+    }
+
+    #[test]
+    fn what_raises_a_level_is_the_lower_of_both() {
+        let ours = "profile-level-id=42801f;packetization-mode=1;max-mbps=245000;max-fs=8160";
+        let theirs =
+            "profile-level-id=428014;packetization-mode=1;max-mbps=108000;max-fs=3600;max-br=9";
+        let expected = "profile-level-id=428014;packetization-mode=1;max-mbps=108000;max-fs=3600";
+        assert_eq!(answer(ours, theirs).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn modes_and_profiles_are_symmetric() {
+        let ours = "profile-level-id=42e01f;packetization-mode=1";
+        assert!(answer(ours, "profile-level-id=42801f;packetization-mode=1").is_some());
+        assert!(answer(ours, "profile-level-id=42e01f").is_none());
+        assert!(answer(ours, "profile-level-id=64001f;packetization-mode=1").is_none());
+        assert!(answer("profile-level-id=64001f", "profile-level-id=64001f").is_some());
+        assert_eq!(answer("", "").as_deref(), Some("profile-level-id=42000a;packetization-mode=0"));
+    }
+
+    #[test]
+    fn parameters_decide_for_some_codecs() {
+        let matched = |ours: &Codec, fmtp: Option<&str>| {
+            match_codec(ours, &Codec { fmtp: fmtp.map(Into::into), ..ours.clone() }).is_some()
+        };
+        assert!(matched(&Codec::g7221(24_000), Some("bitrate=24000")));
+        assert!(!matched(&Codec::g7221(24_000), Some("bitrate=32000")));
+        assert!(!matched(&Codec::g7221(24_000), None));
+        assert!(matched(&Codec::telephone_event(), None));
+        assert!(matched(&Codec::telephone_event(), Some("events=0-16")));
+        assert!(matched(&Codec::opus(), Some("stereo=1")));
+    }
+}
