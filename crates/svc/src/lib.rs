@@ -22,6 +22,7 @@ mod reader;
 mod rewrite;
 mod rtp;
 mod sei;
+mod select;
 mod slice;
 mod slice_syntax;
 mod splitter;
@@ -46,5 +47,6 @@ pub use rtp::{
     Depacketizer, DepacketizerConfig, PacketizationMode, Packetizer, PacketizerConfig,
     PacketizerFormat, Payload, PayloadFormat, PayloadMeta, Payloads,
 };
+pub use select::{Constraints, LayerOption, LayerSelector, SelectorConfig};
 pub use slice::{SliceHeader, SliceType};
 pub use uc_to_avc::{FrameNumbering, LayerTarget, UcToAvc};

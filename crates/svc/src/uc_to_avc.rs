@@ -67,7 +67,7 @@ impl UcToAvc {
     /// Changes what is taken, from the next access unit on.
     ///
     /// A lower temporal layer is legal at any time; a higher one, another stream and another
-    /// dependency layer only where the decoder can follow, which is at an IDR picture of what is wanted.
+    /// dependency layer only where the decoder can follow, which is at an IDR picture of what is wanted: [`crate::LayerSelector`] keeps to that.
     pub const fn set_target(&mut self, target: LayerTarget) {
         self.target = target;
     }

@@ -120,6 +120,18 @@ fn speed_is_printed() {
     };
     let rounds = if cfg!(debug_assertions) { 1 } else { 20 };
     let began = Instant::now();
+    let found: usize =
+        (0..rounds).map(|_| memchr::memmem::find_iter(&stream, &[0, 0, 1]).count()).sum();
+    println!("search: {:.1} GB/s, {found}", gigabytes(began.elapsed().as_secs_f64(), rounds));
+    let began = Instant::now();
+    let mut copy = Vec::with_capacity(stream.len());
+    for _ in 0..rounds {
+        copy.clear();
+        copy.extend_from_slice(&stream);
+        std::hint::black_box(&copy);
+    }
+    println!("copy: {:.1} GB/s", gigabytes(began.elapsed().as_secs_f64(), rounds));
+    let began = Instant::now();
     let nals: usize = (0..rounds).map(|_| nal_units(&stream).count()).sum();
     println!("split: {:.1} GB/s, {nals} units", gigabytes(began.elapsed().as_secs_f64(), rounds));
     let began = Instant::now();
