@@ -536,3 +536,34 @@ fn video_is_added_to_a_call_and_taken_away() {
         hang_up(&mut world, adder);
     }
 }
+
+#[test]
+fn a_call_without_a_media_path_ends_on_both_sides() {
+    let mut world = world(60);
+    world.network.set_link(Link { loss: 1.0, ..Link::default() });
+    call(&mut world, Side::Lync, 5);
+    assert_eq!(statuses(&mut world, Side::Lync), [180, 200]);
+    world.run_to_end();
+    for side in [Side::Lync, Side::Standard] {
+        assert!(world.endpoint(side).heard.contains(&"BYE".into()), "{side}");
+    }
+    let (by, _, reason) = world.ended().unwrap();
+    assert_eq!((by, reason.as_str()), (None, "no media path"));
+    let bye = world.lync.requests.last().unwrap();
+    assert!(bye.headers.first("ms-client-diagnostics").unwrap().starts_with("32;"));
+}
+
+#[test]
+fn silence_ends_a_call_where_it_is_configured() {
+    let mut config = config();
+    config.timers.silence_ms = 10_000;
+    let mut standard = Behaviour::of(Side::Standard);
+    standard.ice = false;
+    let mut world = World::new(61, config, Behaviour::of(Side::Lync), standard, Link::default());
+    call(&mut world, Side::Lync, 20);
+    assert!(world.ended().is_none(), "{:#?}", world.tail());
+    world.network.set_link(Link { loss: 1.0, ..Link::default() });
+    world.run_for(Duration::from_secs(15));
+    assert!(world.ended().is_some());
+    world.run_to_end();
+}

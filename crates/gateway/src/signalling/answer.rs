@@ -95,7 +95,7 @@ impl Call {
             return;
         }
         self.phase = Phase::Active;
-        self.deadline = None;
+        self.deadline = Some(now + core.config.timers.connectivity());
         self.offered = None;
         let longest = core.config.limits.call_seconds;
         self.ends_at = (longest > 0).then(|| now + std::time::Duration::from_secs(longest));

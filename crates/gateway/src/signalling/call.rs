@@ -146,7 +146,7 @@ impl Call {
             Phase::Opening => self.fail(core, 503, "media sockets were not bound in time", now),
             Phase::Calling if !self.hop_lives => self.hop_timed_out(core, now),
             Phase::Calling => self.not_answered(core, now),
-            Phase::Active => {}
+            Phase::Active => self.check_connectivity(core, now),
             Phase::Ending => {
                 for stream in &mut self.streams {
                     for side in [Side::Lync, Side::Standard] {
@@ -188,8 +188,7 @@ impl Call {
                 self.connectivity_changed(core, now);
             }
             MediaEvent::Disconnected { .. } if self.phase == Phase::Active => {
-                let told = Farewell { diagnostic: Some(no_connectivity()), ..Farewell::default() };
-                self.end_with(core, None, "no media path", &told, now);
+                self.end_without_media(core, now);
             }
             MediaEvent::Silent { .. } if self.phase == Phase::Active => {
                 self.end(core, None, "neither RTP nor RTCP for too long", now);
@@ -226,6 +225,18 @@ impl Call {
             }
         }
         self.finish(core, Outcome { by, status: None, reason: reason.to_owned() }, now);
+    }
+
+    /// Some time after the answer every stream with ICE has to have its way.
+    fn check_connectivity(&mut self, core: &mut Core, now: Instant) {
+        if !self.is_connected(Side::Lync) || !self.is_connected(Side::Standard) {
+            self.end_without_media(core, now);
+        }
+    }
+
+    fn end_without_media(&mut self, core: &mut Core, now: Instant) {
+        let told = Farewell { diagnostic: Some(no_connectivity()), ..Farewell::default() };
+        self.end_with(core, None, "no media path", &told, now);
     }
 
     /// CANCEL, BYE or a refusal, whatever the state of the leg needs.

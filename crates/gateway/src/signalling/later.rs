@@ -354,7 +354,7 @@ impl Call {
     }
 
     /// Whether ICE has come to its end on every stream of a leg that uses it.
-    fn is_connected(&self, side: Side) -> bool {
+    pub(super) fn is_connected(&self, side: Side) -> bool {
         self.streams
             .iter()
             .filter(|s| !s.is_done())
