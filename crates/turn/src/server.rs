@@ -131,6 +131,7 @@ impl TurnServer {
         own.extend(config.relays.iter().flat_map(|relay| [relay.bind, relay.public]));
         own.sort_unstable();
         own.dedup();
+        own.retain(|address| !config.policy.names(*address));
         Self {
             nonces: Nonces::new(&key, now, config.nonce_lifetime),
             config,
