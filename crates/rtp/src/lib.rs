@@ -31,9 +31,10 @@ pub use redundancy::{
 pub use reorder::{ReorderBuffer, ReorderConfig, ReorderError, Reordered};
 pub use rewriter::Rewriter;
 pub use rtcp::{
-    App, ApplicationFeedback, Bye, Compound, Fir, FirEntry, GenericNack, NtpTime, OtherFeedback,
-    OtherRtcp, Pli, ReceiverReport, Remb, ReportBlock, RtcpPacket, RtcpPackets, Sdes, SdesChunk,
-    SdesItem, SdesKind, SenderInfo, SenderReport, TmmbEntry, Tmmbn, Tmmbr,
+    App, ApplicationFeedback, Bye, Compound, DlrrItem, ExtendedReport, Fir, FirEntry, GenericNack,
+    NtpTime, OtherFeedback, OtherRtcp, Pli, ReceiverReport, Remb, ReportBlock, Rpsi, RtcpPacket,
+    RtcpPackets, Sdes, SdesChunk, SdesItem, SdesKind, SenderInfo, SenderReport, Sli, SliEntry,
+    TmmbEntry, Tmmbn, Tmmbr, TransportCc, XrBlock,
 };
 pub use rtcp_timing::{RtcpTiming, RtcpTimingConfig};
 pub use stats::{Arrival, NtpClock, ReceiverStats, SenderStats};

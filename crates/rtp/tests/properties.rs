@@ -2,11 +2,12 @@
 #![allow(clippy::indexing_slicing, reason = "test code outside #[test]")]
 
 use linkspan_rtp::{
-    App, ApplicationFeedback, Bye, Compound, ExtensionForm, Fir, FirEntry, GenericNack,
-    HeaderExtension, NtpTime, OtherFeedback, OtherRtcp, PayloadType, Pli, ReceiverReport,
-    RedundantAudio, RedundantBlock, Remb, ReportBlock, RtcpPacket, RtpBuilder, RtpHeader,
-    RtpPacket, Sdes, SdesChunk, SdesItem, SdesKind, SenderInfo, SenderReport, SequenceNumber, Ssrc,
-    TmmbEntry, Tmmbn, Tmmbr,
+    App, ApplicationFeedback, Bye, Compound, DlrrItem, ExtendedReport, ExtensionForm, Fir,
+    FirEntry, GenericNack, HeaderExtension, NtpTime, OtherFeedback, OtherRtcp, PayloadType, Pli,
+    ReceiverReport, RedundantAudio, RedundantBlock, Remb, ReportBlock, Rpsi, RtcpPacket,
+    RtpBuilder, RtpHeader, RtpPacket, Sdes, SdesChunk, SdesItem, SdesKind, SenderInfo,
+    SenderReport, SequenceNumber, Sli, SliEntry, Ssrc, TmmbEntry, Tmmbn, Tmmbr, TransportCc,
+    XrBlock,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -94,6 +95,53 @@ fn packet() -> impl Strategy<Value = RtcpPacket> {
                 fci,
             }))
         }),
+        (
+            ssrc(),
+            ssrc(),
+            any::<u16>(),
+            -0x80_0000..0x80_0000,
+            any::<u8>(),
+            vec(any::<Option<i16>>(), 0..30)
+        )
+            .prop_map(|(sender, media, first, reference_time, count, arrivals)| {
+                let first = SequenceNumber(first);
+                RtcpPacket::TransportCc(TransportCc {
+                    sender,
+                    media,
+                    first,
+                    reference_time,
+                    count,
+                    arrivals,
+                })
+            }),
+        (ssrc(), ssrc(), vec((0..0x2000u16, 0..0x2000u16, 0..64u8), 0..5)).prop_map(
+            |(sender, media, entries)| {
+                let entry = |(first, count, picture_id)| SliEntry { first, count, picture_id };
+                let entries = entries.into_iter().map(entry).collect();
+                RtcpPacket::Sli(Sli { sender, media, entries })
+            }
+        ),
+        (ssrc(), ssrc(), 0..128u8, vec(any::<u8>(), 1..20), 0..8u8).prop_map(
+            |(sender, media, payload_type, bits, unused_bits)| {
+                let payload_type = PayloadType(payload_type);
+                RtcpPacket::Rpsi(Rpsi { sender, media, payload_type, bits, unused_bits })
+            }
+        ),
+        (ssrc(), any::<u64>(), vec((ssrc(), any::<[u32; 2]>()), 0..4), words(5)).prop_map(
+            |(ssrc, ntp, items, data)| {
+                let item = |(ssrc, [last_rr, delay_since_last_rr]): (Ssrc, [u32; 2])| DlrrItem {
+                    ssrc,
+                    last_rr,
+                    delay_since_last_rr,
+                };
+                let blocks = vec![
+                    XrBlock::ReceiverReferenceTime(NtpTime(ntp)),
+                    XrBlock::Dlrr(items.into_iter().map(item).collect()),
+                    XrBlock::Other { kind: 6, specific: 3, data },
+                ];
+                RtcpPacket::ExtendedReport(ExtendedReport { ssrc, blocks })
+            }
+        ),
         (any::<bool>(), 5..15u8, ssrc(), ssrc(), words(9)).prop_map(
             |(payload_specific, format, sender, media, fci)| {
                 let packet = OtherFeedback { payload_specific, format, sender, media, fci };

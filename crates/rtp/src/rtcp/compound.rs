@@ -1,8 +1,8 @@
 use super::feedback::Feedback;
 use super::{
-    App, ApplicationFeedback, Bye, Fir, GenericNack, OtherFeedback, OtherRtcp, PT_APP, PT_BYE,
-    PT_PSFB, PT_RR, PT_RTPFB, PT_SDES, PT_SR, Pli, ReceiverReport, Remb, Sdes, SenderReport, Tmmbn,
-    Tmmbr,
+    App, ApplicationFeedback, Bye, ExtendedReport, Fir, GenericNack, OtherFeedback, OtherRtcp,
+    PT_APP, PT_BYE, PT_PSFB, PT_RR, PT_RTPFB, PT_SDES, PT_SR, PT_XR, Pli, ReceiverReport, Remb,
+    Rpsi, Sdes, SenderReport, Sli, Tmmbn, Tmmbr, TransportCc,
 };
 use crate::wire::Cursor;
 use crate::{ParseError, Ssrc, WriteError};
@@ -129,8 +129,14 @@ pub enum RtcpPacket {
     Tmmbr(Tmmbr),
     /// Temporary maximum bit rate notification.
     Tmmbn(Tmmbn),
+    /// Transport-wide congestion control feedback.
+    TransportCc(TransportCc),
     /// Picture loss indication.
     Pli(Pli),
+    /// Slice loss indication.
+    Sli(Sli),
+    /// Reference picture selection indication.
+    Rpsi(Rpsi),
     /// Full intra request.
     Fir(Fir),
     /// Receiver estimated maximum bit rate.
@@ -139,6 +145,8 @@ pub enum RtcpPacket {
     ApplicationFeedback(ApplicationFeedback),
     /// Any other feedback message.
     OtherFeedback(OtherFeedback),
+    /// Extended report.
+    ExtendedReport(ExtendedReport),
     /// Any other packet.
     Other(OtherRtcp),
 }
@@ -173,7 +181,11 @@ impl RtcpPacket {
             Self::Nack(packet) => packet.write(out),
             Self::Tmmbr(packet) => packet.write(out),
             Self::Tmmbn(packet) => packet.write(out),
+            Self::TransportCc(packet) => packet.write(out),
             Self::Pli(packet) => packet.write(out),
+            Self::Sli(packet) => packet.write(out),
+            Self::Rpsi(packet) => packet.write(out),
+            Self::ExtendedReport(packet) => packet.write(out),
             Self::Fir(packet) => packet.write(out),
             Self::Remb(packet) => packet.write(out),
             Self::ApplicationFeedback(packet) => packet.write(out),
@@ -195,7 +207,11 @@ impl RtcpPacket {
             Self::Nack(packet) => Some(packet.sender),
             Self::Tmmbr(packet) => Some(packet.sender),
             Self::Tmmbn(packet) => Some(packet.sender),
+            Self::TransportCc(packet) => Some(packet.sender),
             Self::Pli(packet) => Some(packet.sender),
+            Self::Sli(packet) => Some(packet.sender),
+            Self::Rpsi(packet) => Some(packet.sender),
+            Self::ExtendedReport(packet) => Some(packet.ssrc),
             Self::Fir(packet) => Some(packet.sender),
             Self::Remb(packet) => Some(packet.sender),
             Self::ApplicationFeedback(packet) => Some(packet.sender),
@@ -219,13 +235,17 @@ impl RtcpPacket {
                     Feedback::Nack(packet) => Self::Nack(packet),
                     Feedback::Tmmbr(packet) => Self::Tmmbr(packet),
                     Feedback::Tmmbn(packet) => Self::Tmmbn(packet),
+                    Feedback::TransportCc(packet) => Self::TransportCc(packet),
                     Feedback::Pli(packet) => Self::Pli(packet),
+                    Feedback::Sli(packet) => Self::Sli(packet),
+                    Feedback::Rpsi(packet) => Self::Rpsi(packet),
                     Feedback::Fir(packet) => Self::Fir(packet),
                     Feedback::Remb(packet) => Self::Remb(packet),
                     Feedback::Application(packet) => Self::ApplicationFeedback(packet),
                     Feedback::Other(packet) => Self::OtherFeedback(packet),
                 }
             }
+            PT_XR => Self::ExtendedReport(ExtendedReport::read(&mut cursor)?),
             packet_type => Self::Other(OtherRtcp {
                 packet_type,
                 count: frame.count,

@@ -1,4 +1,5 @@
-use super::{PT_PSFB, PT_RTPFB, write_packet};
+use super::picture::{FMT_RPSI, FMT_SLI};
+use super::{FMT_TRANSPORT_CC, PT_PSFB, PT_RTPFB, Rpsi, Sli, TransportCc, write_packet};
 use crate::wire::Cursor;
 use crate::{ParseError, SequenceNumber, Ssrc, WriteError};
 
@@ -290,7 +291,10 @@ pub(super) enum Feedback {
     Nack(GenericNack),
     Tmmbr(Tmmbr),
     Tmmbn(Tmmbn),
+    TransportCc(TransportCc),
     Pli(Pli),
+    Sli(Sli),
+    Rpsi(Rpsi),
     Fir(Fir),
     Remb(Remb),
     Application(ApplicationFeedback),
@@ -316,7 +320,12 @@ impl Feedback {
             }
             (false, FMT_TMMBR) => Self::Tmmbr(Tmmbr { sender, entries: read_tmmb(cursor)? }),
             (false, FMT_TMMBN) => Self::Tmmbn(Tmmbn { sender, entries: read_tmmb(cursor)? }),
+            (false, FMT_TRANSPORT_CC) => {
+                Self::TransportCc(TransportCc::read(sender, media, cursor)?)
+            }
             (true, FMT_PLI) => Self::Pli(Pli { sender, media, extension: fci.to_vec() }),
+            (true, FMT_SLI) => Self::Sli(Sli::read(sender, media, cursor)?),
+            (true, FMT_RPSI) => Self::Rpsi(Rpsi::read(sender, media, cursor)?),
             (true, FMT_FIR) => {
                 let mut entries = Vec::with_capacity(fci.len() / 8);
                 while !cursor.is_empty() {

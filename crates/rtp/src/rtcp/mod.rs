@@ -3,8 +3,11 @@
 mod app;
 mod compound;
 mod feedback;
+mod picture;
 mod report;
 mod sdes;
+mod transport_cc;
+mod xr;
 
 pub use app::{App, Bye, OtherRtcp};
 pub use compound::{Compound, RtcpPacket, RtcpPackets};
@@ -12,8 +15,11 @@ pub use feedback::{
     ApplicationFeedback, Fir, FirEntry, GenericNack, OtherFeedback, Pli, Remb, TmmbEntry, Tmmbn,
     Tmmbr,
 };
+pub use picture::{Rpsi, Sli, SliEntry};
 pub use report::{NtpTime, ReceiverReport, ReportBlock, SenderInfo, SenderReport};
 pub use sdes::{Sdes, SdesChunk, SdesItem, SdesKind};
+pub use transport_cc::TransportCc;
+pub use xr::{DlrrItem, ExtendedReport, XrBlock};
 
 use crate::WriteError;
 
@@ -61,3 +67,6 @@ const PT_BYE: u8 = 203;
 const PT_APP: u8 = 204;
 const PT_RTPFB: u8 = 205;
 const PT_PSFB: u8 = 206;
+const PT_XR: u8 = 207;
+/// draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1.
+const FMT_TRANSPORT_CC: u8 = 15;
