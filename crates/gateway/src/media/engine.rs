@@ -325,7 +325,6 @@ impl MediaEngine {
 
     /// After anything was done with a stream: what it has to send and to tell, and when it is due.
     fn settle(&mut self, at: usize, now: Instant) {
-        let peer = self.peer_of(at);
         let Some(stream) = self.streams.get_mut(at).and_then(Option::as_mut) else { return };
         let id = stream.id;
         while let Some(event) = stream.transport.poll_event() {
@@ -350,7 +349,7 @@ impl MediaEngine {
         }
         let due = stream.poll_timeout();
         self.deadlines.set(at, due);
-        if begins && let Some(peer) = peer {
+        if begins && let Some(peer) = self.peer_of(at) {
             // A receiver has come: what it gets first has to be a keyframe.
             if let Some(sender) = self.stream(peer)
                 && sender.receives()

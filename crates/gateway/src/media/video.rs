@@ -23,7 +23,10 @@ pub(super) struct VideoPath {
     packetizer: Option<Packetizer>,
     /// Since when nothing but a keyframe is let through.
     waiting: Option<Instant>,
+    /// When to look whether packets have waited long enough, and the last one that came: a timer
+    /// that is looked at now and then costs less than one that every packet moves.
     flush_at: Option<Instant>,
+    last_push: Instant,
     /// Tells which losses only a keyframe repairs.
     gate: LossGate,
     sets: ParameterSets,
@@ -83,6 +86,7 @@ impl VideoPath {
             packetizer: None,
             waiting: Some(now),
             flush_at: None,
+            last_push: now,
             gate: gate(),
             sets: ParameterSets::default(),
             stream: (0, now),
@@ -151,7 +155,8 @@ impl VideoPath {
             timestamp: header.timestamp,
             marker: header.marker,
         };
-        self.flush_at = Some(now + REORDER);
+        self.last_push = now;
+        self.flush_at = self.flush_at.or_else(|| Some(now + REORDER));
         self.depacketizer.push(meta, payload)
     }
 
@@ -161,9 +166,15 @@ impl VideoPath {
 
     /// What waits for missing packets is given out when they have had their time.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        if self.flush_at.is_some_and(|at| at <= now) {
+        if self.flush_at.is_none_or(|at| at > now) {
+            return;
+        }
+        let due = self.last_push + REORDER;
+        if due <= now {
             self.flush_at = None;
             self.depacketizer.flush();
+        } else {
+            self.flush_at = Some(due);
         }
     }
 

@@ -65,7 +65,8 @@ pub struct MediaTransport {
     reports: Reports,
     statistics: StreamStatistics,
     last_received: Option<Instant>,
-    silent: bool,
+    /// When to look whether the peer has fallen silent.
+    silence_at: Option<Instant>,
     transmits: VecDeque<MediaTransmit>,
     events: VecDeque<TransportEvent>,
     scratch: Vec<u8>,
@@ -106,7 +107,7 @@ impl MediaTransport {
             reports,
             statistics,
             last_received: None,
-            silent: false,
+            silence_at: None,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             scratch: Vec::new(),
@@ -156,7 +157,7 @@ impl MediaTransport {
             None => {
                 let rtp = Latch::new(remote.rtp);
                 self.remote = Some(Remote { rtp, rtcp: Latch::new(rtcp), media: remote });
-                self.last_received = Some(now);
+                self.heard(now);
             }
         }
         self.reports.start(now);
@@ -256,9 +257,12 @@ impl MediaTransport {
             let _ = self.send_rtcp(&compound);
             self.scratch = compound;
         }
-        if self.silence_due().is_some_and(|at| at <= now) {
-            self.silent = true;
-            self.events.push_back(TransportEvent::Silent);
+        if self.silence_at.is_some_and(|at| at <= now) {
+            let heard = self.last_received.unwrap_or(now);
+            self.silence_at = self.config.silence.map(|s| heard + s).filter(|due| *due > now);
+            if self.silence_at.is_none() {
+                self.events.push_back(TransportEvent::Silent);
+            }
         }
     }
 
@@ -276,7 +280,7 @@ impl MediaTransport {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let link = self.link.as_ref().and_then(Link::poll_timeout);
-        [link, self.reports.poll_timeout(), self.silence_due()].into_iter().flatten().min()
+        [link, self.reports.poll_timeout(), self.silence_at].into_iter().flatten().min()
     }
 
     /// Credentials and candidates for the description; `None` without ICE.
@@ -462,12 +466,9 @@ impl MediaTransport {
 
     fn heard(&mut self, now: Instant) {
         self.last_received = Some(now);
-        self.silent = false;
-    }
-
-    fn silence_due(&self) -> Option<Instant> {
-        let silence = self.config.silence.filter(|_| !self.silent && self.remote.is_some())?;
-        Some(self.last_received? + silence)
+        if self.silence_at.is_none() {
+            self.silence_at = self.config.silence.map(|silence| now + silence);
+        }
     }
 
     fn drain_link(&mut self) {
