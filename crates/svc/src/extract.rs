@@ -1,7 +1,7 @@
 use crate::access_unit::AccessUnit;
 use crate::active_sets::pps_id_of;
-use crate::annexb::write_annex_b;
-use crate::nal::{LayerId, NalType};
+use crate::annexb::{nal_units, write_annex_b};
+use crate::nal::{LayerId, NalType, SvcExtension};
 use crate::params::{Pps, Sps};
 use crate::reader::{AccessUnitReader, StreamNal};
 use crate::sei;
@@ -96,8 +96,8 @@ pub enum ExtractForm {
     Normative,
     /// Without parameter sets that no kept slice uses.
     Minimal,
-    /// What a plain AVC decoder takes: [`UcToAvc`] for base layers, and for higher layers without
-    /// inter-layer prediction their rewriting to AVC. Empty where the layer depends on another.
+    /// What a plain AVC decoder takes, made by [`UcToAvc`]: of the highest dependency layer up to
+    /// the target that does not predict from others, which may be the base layer.
     Avc,
 }
 
@@ -195,7 +195,7 @@ fn avc(stream: &[u8], options: &ExtractOptions, out: &mut Vec<u8>) {
     let target = LayerTarget {
         stream: options.stream,
         max_temporal: options.max_temporal,
-        dependency: options.max_dependency,
+        dependency: highest_avc_layer(stream, options.max_dependency),
     };
     let mut rewriter = UcToAvc::new(target).with_numbering(options.numbering);
     let mut reader = AccessUnitReader::new(stream);
@@ -214,4 +214,23 @@ fn avc(stream: &[u8], options: &ExtractOptions, out: &mut Vec<u8>) {
             out.extend_from_slice(avc.annex_b());
         }
     }
+}
+
+/// The highest dependency layer up to `max` whose slices do without lower layers.
+fn highest_avc_layer(stream: &[u8], max: u8) -> u8 {
+    if max == 0 {
+        return 0;
+    }
+    let (mut present, mut predicted) = (0u8, 0u8);
+    for nal in nal_units(stream) {
+        let Ok(svc) = SvcExtension::parse(nal) else { continue };
+        if nal.first().is_some_and(|&b| NalType::new(b) == NalType::SliceExtension) && svc.qid == 0
+        {
+            let bit = 1 << svc.did;
+            present |= bit;
+            predicted |= if svc.no_inter_layer_pred { 0 } else { bit };
+        }
+    }
+    let usable = present & !predicted;
+    (1..=max.min(7)).rfind(|did| usable >> did & 1 != 0).unwrap_or(0)
 }

@@ -9,7 +9,8 @@
 use std::path::PathBuf;
 
 use linkspan_svc::{
-    ExtractForm, ExtractOptions, NalHeader, NalInfo, NalType, extract, inspect, operation_points,
+    ExtractForm, ExtractOptions, NalHeader, NalInfo, NalType, OperationPoint, extract, inspect,
+    operation_points,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -204,5 +205,21 @@ fn operation_points_are_those_of_the_vectors() {
             assert_eq!(u64::from(point.width), number("width"), "{}", case.name);
             assert_eq!(u64::from(point.height), number("height"), "{}", case.name);
         }
+    }
+}
+
+#[test]
+fn avc_form_takes_the_highest_layer_that_stands_alone() {
+    for case in cases() {
+        let form = ExtractForm::Avc;
+        let highest = extract(&case.stream, &ExtractOptions { form, ..Default::default() });
+        let points = operation_points(&inspect(&highest));
+        let wanted = operation_points(&inspect(&case.stream));
+        // The upper layers of x1 say that they predict from others.
+        let alone = |p: &&OperationPoint| p.did == 0 || !case.name.starts_with('x');
+        let of = |p: &&OperationPoint| p.stream == 0 && p.qid == 0 && alone(p);
+        let wanted = wanted.iter().rfind(of).unwrap();
+        let got = points.last().unwrap();
+        assert_eq!((got.width, got.height), (wanted.width, wanted.height), "{}", case.name);
     }
 }
