@@ -104,6 +104,10 @@ impl UserAgent {
         if !uri.is_sip() && !uri.is_tel() {
             return self.refuse(message, id, path, StatusCode::UNSUPPORTED_URI_SCHEME, now);
         }
+        // RFC 3261 §15.1.2, RFC 3262 §3, RFC 3311 §5.2, RFC 6086 §4.2.1: nothing outside a dialog.
+        if matches!(request.method, Method::Bye | Method::Prack | Method::Update | Method::Info) {
+            return self.refuse(message, id, path, StatusCode::CALL_DOES_NOT_EXIST, now);
+        }
         if self.is_merged(message) {
             return self.refuse(message, id, path, StatusCode::LOOP_DETECTED, now);
         }
@@ -294,6 +298,13 @@ impl UserAgent {
             if matches { state.unpracked.take() } else { None }
         });
         let Some(pending) = pending else {
+            // RFC 3262 §3: a PRACK may come behind our final response.
+            let late = self.sessions.get(&session).is_some_and(|state| {
+                state.rseq != 0 && Some(state.rseq) == rseq && state.incoming.is_none()
+            });
+            if late {
+                return self.answer(message, id, StatusCode::OK, &Headers::new(), now);
+            }
             return self.refuse(message, id, path, StatusCode::CALL_DOES_NOT_EXIST, now);
         };
         self.answer(message, id, StatusCode::OK, &Headers::new(), now);

@@ -95,6 +95,9 @@ impl UserAgent {
     /// A transaction ended without a response: one is made up (RFC 3261 §8.1.3.1).
     fn fail(&mut self, id: TransactionId, status: StatusCode, origin: Origin, now: Instant) {
         let Some(&use_) = self.client_uses.get(&id) else { return };
+        if let ClientUse::Invite(session) = use_ {
+            self.cancel_silent(session, now);
+        }
         let request = match use_ {
             ClientUse::Invite(session) => self.sessions.get(&session).and_then(|state| {
                 state.outgoing.as_ref().map(|outgoing| outgoing.request.headers.clone())
@@ -107,6 +110,18 @@ impl UserAgent {
         };
         response.origin = origin;
         self.deliver(id, response, now);
+    }
+
+    /// RFC 3261 §16.8: a callee that rings beyond timer C is told to stop.
+    fn cancel_silent(&mut self, session: SessionId, now: Instant) {
+        let outgoing = self.sessions.get_mut(&session).and_then(|state| state.outgoing.as_mut());
+        if let Some(outgoing) = outgoing
+            && outgoing.provisional
+            && outgoing.give_up.is_none()
+        {
+            outgoing.cancel = Some(Headers::new());
+            self.send_cancel(session, now);
+        }
     }
 
     fn deliver(&mut self, id: TransactionId, response: Response, now: Instant) {

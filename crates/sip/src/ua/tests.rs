@@ -418,3 +418,108 @@ fn an_interval_below_the_minimum_is_refused() {
     assert_eq!(response.status, StatusCode::SESSION_INTERVAL_TOO_SMALL);
     assert_eq!(response.headers.first("Min-SE"), Some("90"));
 }
+
+#[test]
+fn a_callee_that_rings_for_ever_is_cancelled() {
+    let mut pair = Pair::new(Transport::Tcp);
+    pair.a.invite(pair.outgoing(), pair.now).unwrap();
+    pair.run();
+    let Some(UaEvent::Invite { session: b, .. }) = pair.b.poll_event() else { panic!() };
+    pair.b.progress(b, StatusCode::RINGING, Headers::new(), None, pair.now).unwrap();
+    pair.run();
+    pair.log.clear();
+    pair.advance(Duration::from_secs(200));
+    assert_eq!(pair.log[0], "> CANCEL sip:bob@192.0.2.2");
+    assert!(matches!(pair.a.poll_event(), Some(UaEvent::Progress { .. })));
+    assert!(matches!(pair.a.poll_event(), Some(UaEvent::Rejected { .. })));
+    assert!(matches!(pair.b.poll_event(), Some(UaEvent::Cancelled { .. })));
+}
+
+#[test]
+fn progress_is_reliable_where_it_is_asked_for() {
+    let mut pair = Pair::new(Transport::Udp);
+    let mut invite = pair.outgoing();
+    invite.headers.push("Require", "100rel");
+    let a = pair.a.invite(invite, pair.now).unwrap();
+    pair.run();
+    let Some(UaEvent::Invite { session: b, .. }) = pair.b.poll_event() else { panic!() };
+    pair.b.progress(b, StatusCode::SESSION_PROGRESS, Headers::new(), None, pair.now).unwrap();
+    let again = pair.b.progress(b, StatusCode::RINGING, Headers::new(), None, pair.now);
+    assert_eq!(again, Err(VerbError::Pending));
+    pair.run();
+    assert!(matches!(pair.b.poll_event(), Some(UaEvent::ProgressAcked { body: None, .. })));
+    pair.b.progress(b, StatusCode::RINGING, Headers::new(), None, pair.now).unwrap();
+    pair.run();
+    assert_eq!(
+        pair.log,
+        [
+            "> INVITE sip:bob@192.0.2.2",
+            "< 183 Session Progress",
+            "> PRACK sip:bob@192.0.2.2:5060;transport=udp",
+            "< 200 OK",
+            "< 180 Ringing",
+            "> PRACK sip:bob@192.0.2.2:5060;transport=udp",
+            "< 200 OK",
+        ]
+    );
+    pair.a.end(a, Headers::new(), pair.now).unwrap();
+    pair.run();
+}
+
+/// What Lync's clients do: no branch, equal Call-IDs, a GRUU with colons, signed routes.
+#[test]
+fn a_lync_call_keeps_gruu_routes_and_epid() {
+    const ROUTE: &str = "<sip:fe01.example.com:5061;transport=tls;opaque=state:T:F:Ci.Rc6ee00;lr;\
+        ms-route-sig=agtnI0PHO0jvTWlLPLdbdZfVUQdZaaHxAelO7oAAAA>;tag=0C757E5CA9712CAAD078B70A0C7F28D2";
+    let config = UaConfig { dialect: Dialect::Lync, ..UaConfig::default() };
+    let now = Instant::now();
+    let mut ua = UserAgent::new(config, [5; 32], now);
+    let path = Path::new(Transport::Tls, B.parse().unwrap(), A.parse().unwrap())
+        .with_connection(crate::path::ConnectionId(7));
+    let mut sessions = Vec::new();
+    for tag in ["c5a4bb5e07", "77d1e2a4b9"] {
+        let invite = format!(
+            "INVITE sip:room7@video.example.com SIP/2.0\r\nRecord-Route: {ROUTE}\r\n\
+             Via: SIP/2.0/TLS 192.0.2.1:5060;ms-received-port=1590;ms-received-cid=C6B200\r\n\
+             From: \"Alice\"<sip:alice@example.com>;tag={tag};epid=d2ff665153\r\n\
+             To: <sip:room7@video.example.com>\r\nCall-ID: a45397523c114f73\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:alice@example.com;opaque=user:epid:JLcBefPLmVK_0AQYJ-UEiAAA;gruu>\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        ua.handle_input(Received { path, payload: invite.as_bytes() }, now).unwrap();
+        // A retransmission of a branch-less INVITE is one all the same.
+        ua.handle_input(Received { path, payload: invite.as_bytes() }, now).unwrap();
+        let Some(UaEvent::Invite { session, .. }) = ua.poll_event() else { panic!("{tag}") };
+        assert!(ua.poll_event().is_none());
+        sessions.push(session);
+    }
+    let contact = "<sip:room7@192.0.2.2:5061;transport=tls>".parse().unwrap();
+    ua.accept(sessions[0], contact, Headers::new(), None, now).unwrap();
+    let ok = ua.poll_transmit().unwrap();
+    assert_eq!(ok.path, path);
+    let ok = crate::Message::parse(&ok.payload).unwrap().to_response().unwrap();
+    assert_eq!(ok.headers.first("Record-Route"), Some(ROUTE));
+    let from = "\"Alice\"<sip:alice@example.com>;tag=c5a4bb5e07;epid=d2ff665153";
+    assert_eq!(ok.headers.first("From"), Some(from));
+    ua.reinvite(sessions[0], Headers::new(), None, now).unwrap();
+    let reinvite = ua.poll_transmit().unwrap();
+    assert_eq!(reinvite.path, path);
+    let reinvite = crate::Message::parse(&reinvite.payload).unwrap().to_request().unwrap();
+    assert_eq!(
+        reinvite.uri.as_str(),
+        "sip:alice@example.com;opaque=user:epid:JLcBefPLmVK_0AQYJ-UEiAAA;gruu"
+    );
+    assert_eq!(reinvite.headers.first("Route"), Some(ROUTE));
+    assert_eq!(reinvite.headers.first("To"), Some(from));
+    // A BYE without To tag finds its call.
+    let bye = "BYE sip:room7@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.1:5060\r\n\
+        From: <sip:alice@example.com>;tag=77d1e2a4b9\r\nTo: <sip:room7@video.example.com>\r\n\
+        Call-ID: a45397523c114f73\r\nCSeq: 2 BYE\r\n\
+        ms-client-diagnostics: 51004;reason=\"x\"\r\n\r\n";
+    ua.handle_input(Received { path, payload: bye.as_bytes() }, now).unwrap();
+    let Some(UaEvent::Ended { session, cause: EndCause::Bye(bye) }) = ua.poll_event() else {
+        panic!()
+    };
+    assert_eq!(session, sessions[1]);
+    assert!(bye.headers.contains("ms-client-diagnostics"));
+}
