@@ -274,6 +274,7 @@ struct Place {
 fn open_rtp(keys: &SessionKeys, options: &Options, place: Place, packet: &mut [u8]) -> bool {
     let Place { header, index, len, mki_len, tag_len } = place;
     let cryptex = options.header_extensions == HeaderExtensions::Cryptex
+        && options.encrypt_rtp
         && header.has_extension()
         && is_cryptex(header, packet);
     match &keys.session {
@@ -289,7 +290,7 @@ fn open_rtp(keys: &SessionKeys, options: &Options, place: Place, packet: &mut [u
             if gcm.open(nonce, head, body).is_none() {
                 return false;
             }
-            if cryptex && options.encrypt_rtp {
+            if cryptex {
                 header_extension::scatter(header, sealed);
             }
         }

@@ -132,7 +132,7 @@ impl KeyParams {
             if field.contains(':') && mki.is_none() {
                 mki = Some(Mki::parse(field).ok_or(SdesError::Mki { at })?);
             } else if lifetime.is_none() && mki.is_none() {
-                lifetime = Some(parse_lifetime(suite, field).ok_or(SdesError::Lifetime { at })?);
+                lifetime = Some(parse_lifetime(field).ok_or(SdesError::Lifetime { at })?);
             } else {
                 return Err(SdesError::Syntax { what: "end of key", at });
             }
@@ -267,7 +267,7 @@ fn parse_key(suite: Suite, text: &str, at: usize) -> Result<MasterKey, SdesError
     MasterKey::from_bytes(suite, key).map_err(|_| wrong)
 }
 
-fn parse_lifetime(suite: Suite, field: &str) -> Option<u64> {
+fn parse_lifetime(field: &str) -> Option<u64> {
     let packets = match field.strip_prefix("2^") {
         Some(power) if is_decimal(power) => 1u64.checked_shl(power.parse().ok()?)?,
         Some(_) => return None,
@@ -275,7 +275,6 @@ fn parse_lifetime(suite: Suite, field: &str) -> Option<u64> {
         None => return None,
     };
     // RFC 4568 §6.2, RFC 3711 §9.2: every suite ends at 2^48 packets.
-    let _ = suite;
     (packets > 0 && packets <= 1 << 48).then_some(packets)
 }
 

@@ -105,7 +105,8 @@ impl Sender {
                 header_extension::mask_elements(keys, ids, header, index, packet);
             }
             HeaderExtensions::Cryptex => {
-                if header.has_extension() && header_extension::set_profile(header, packet, true) {
+                let wanted = self.options.encrypt_rtp && header.has_extension();
+                if wanted && header_extension::set_profile(header, packet, true) {
                     clear = header_extension::gather(header, packet);
                     gathered = true;
                 }

@@ -44,8 +44,7 @@ impl Suite {
         Self::AeadAes256Gcm,
     ];
 
-    /// The suite of this SDES name; names are case-sensitive (RFC 4568 §9.1). Also known are the
-    /// names without HMAC order that RFC 6188 §4 registers for 192 and 256 bits.
+    /// The suite of this SDES name; names are case-sensitive (RFC 4568 §9.1).
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|suite| suite.name() == name)

@@ -148,6 +148,7 @@ proptest! {
             prop::collection::vec(any::<u8>(), 0..10),
         )),
         payload in 0..100usize,
+        encrypt_rtp: bool,
         mode in prop::sample::select(vec![
             HeaderExtensions::Plain,
             HeaderExtensions::Rfc6904(vec![1, 2, 7, 14, 200]),
@@ -168,7 +169,7 @@ proptest! {
         plain.extend((0..payload).map(|at| at.to_le_bytes()[0]));
         // A plain extension with Cryptex's own number cannot be told from an encrypted one.
         prop_assume!(!(is_cryptex && mode == HeaderExtensions::Cryptex));
-        let options = Options { header_extensions: mode, ..Options::default() };
+        let options = Options { header_extensions: mode, encrypt_rtp, ..Options::default() };
         let (mut sender, mut receiver) = pair(suite, &options);
         let packet = protect(&mut sender, &plain).unwrap();
         prop_assert_eq!(unprotect(&mut receiver, &packet), Ok(plain));
