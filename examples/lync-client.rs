@@ -240,7 +240,7 @@ fn configuration(arguments: &Arguments) -> Result<EndpointConfig, Box<dyn Error>
         Carrier::Tls => Transport::Tls,
         Carrier::Tcp => Transport::Tcp,
     };
-    config.listen = arguments.listen.unwrap_or(SocketAddr::new(arguments.local, 0));
+    config.listen = arguments.listen.unwrap_or_else(|| SocketAddr::new(arguments.local, 0));
     // To place a call nobody has to be let in: the gateway's requests come by our connection.
     config.accepts = arguments.listen.is_some();
     config.proxy = arguments.proxy;

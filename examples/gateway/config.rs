@@ -47,7 +47,7 @@ pub(crate) fn read(path: &Path) -> Result<File, Box<dyn Error>> {
     let describe = |error: &dyn Error| format!("{}: {error}", path.display());
     let text = fs::read_to_string(path).map_err(|error| describe(&error))?;
     let mut table: toml::Table = text.parse().map_err(|error| describe(&error))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let tls = match table.remove("tls") {
         Some(value) => {
             let mut files: TlsFiles = value

@@ -46,12 +46,15 @@ impl GatewayDriver {
         resolve(&mut config).await?;
         let (sip, sip_input) = SipNet::new(party, tls, tap.clone());
         let (media, media_input) = MediaNet::new(party, tap);
-        for side in [&mut config.lync, &mut config.standard] {
+        for (side, visitors) in
+            [(&mut config.lync, "Lync side"), (&mut config.standard, "standards side")]
+        {
             for Listener { transport, address } in &mut side.listeners {
                 let wanted = *address;
                 *address = sip.listen(transport_of(*transport), wanted).await.map_err(|error| {
                     io::Error::new(error.kind(), format!("{transport} {wanted}: {error}"))
                 })?;
+                sip.name_visitors(*address, visitors);
             }
         }
         for hop in config.routes.iter().flat_map(|route| &route.next_hops) {

@@ -89,12 +89,11 @@ impl MediaNet {
     pub fn bind_pair(&self, address: std::net::IpAddr) -> io::Result<(SocketAddr, SocketAddr)> {
         for _ in 0..ATTEMPTS {
             let rtp = self.bind(SocketAddr::new(address, 0))?;
-            if rtp.port() % 2 == 0 {
-                if let Some(port) = rtp.port().checked_add(1) {
-                    if let Ok(rtcp) = self.bind(SocketAddr::new(address, port)) {
-                        return Ok((rtp, rtcp));
-                    }
-                }
+            if rtp.port() % 2 == 0
+                && let Some(port) = rtp.port().checked_add(1)
+                && let Ok(rtcp) = self.bind(SocketAddr::new(address, port))
+            {
+                return Ok((rtp, rtcp));
             }
             self.unbind(rtp);
         }

@@ -60,6 +60,8 @@ struct State {
     connections: HashMap<ConnectionId, mpsc::Sender<Bytes>>,
     opened: HashMap<(Transport, SocketAddr), ConnectionId>,
     names: HashMap<SocketAddr, String>,
+    /// What those who come to a listener are called in the call ladder.
+    visitors: HashMap<SocketAddr, String>,
     next: u64,
 }
 
@@ -111,6 +113,11 @@ impl SipNet {
     /// The name that the certificate of the peer at `remote` must carry; its address otherwise.
     pub fn expect_name(&self, remote: SocketAddr, name: &str) {
         self.state(|state| state.names.insert(remote, name.to_owned()));
+    }
+
+    /// What those who come to the listener at `local` are called in the call ladder.
+    pub fn name_visitors(&self, local: SocketAddr, party: &str) {
+        self.state(|state| state.visitors.insert(local, party.to_owned()));
     }
 
     /// Sends, opening a connection where that is needed. What cannot be sent is reported as
@@ -246,6 +253,9 @@ impl SipNet {
             state.connections.insert(id, queue);
             Path::new(transport, local, remote).with_connection(id)
         });
+        if let Some(party) = self.state(|state| state.visitors.get(&local).cloned()) {
+            self.shared.tap.name_visitor(remote, &party);
+        }
         match self.acceptor().filter(|_| transport == Transport::Tls) {
             Some(acceptor) => match timeout(SETUP_TIME, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => self.serve(path, local, stream, queued).await,
@@ -254,6 +264,7 @@ impl SipNet {
             },
             None => self.serve(path, local, stream, queued).await,
         }
+        self.shared.tap.forget_visitor(remote);
         self.forget(path);
         self.failed(path);
     }

@@ -117,6 +117,21 @@ impl Tap {
         });
     }
 
+    /// Gives a peer that has come by itself a name, in a program that is one party: in one that
+    /// holds them all the peer names itself.
+    pub fn name_visitor(&self, address: SocketAddr, party: &str) {
+        if self.sees_received {
+            self.name(address, party);
+        }
+    }
+
+    /// The visitor has gone.
+    pub fn forget_visitor(&self, address: SocketAddr) {
+        if self.sees_received {
+            self.with(|shared| shared.party_of.remove(&address));
+        }
+    }
+
     /// Says that SIP connections are accepted on `address`.
     pub fn listener(&self, address: SocketAddr) {
         self.with(|shared| shared.listeners.push(address));

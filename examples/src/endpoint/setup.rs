@@ -182,6 +182,6 @@ pub(super) fn address_of(
     uri: &linkspan_sip::Uri,
     transport: linkspan_sip::Transport,
 ) -> Option<SocketAddr> {
-    let port = uri.port().unwrap_or(transport.default_port());
+    let port = uri.port().unwrap_or_else(|| transport.default_port());
     uri.host_ip().map(|ip| SocketAddr::new(ip, port))
 }
