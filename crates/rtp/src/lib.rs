@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod collision;
 mod dtmf;
 mod error;
 mod extension;
@@ -18,6 +19,7 @@ mod rtcp_timing;
 mod stats;
 mod wire;
 
+pub use collision::{SourceVerdict, SsrcGuard};
 pub use dtmf::{
     DtmfConfig, DtmfError, DtmfPacket, DtmfPayload, DtmfReceiver, DtmfSender, TelephoneEvent,
 };
