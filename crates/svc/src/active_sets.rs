@@ -19,8 +19,8 @@ pub(crate) struct ActiveSets {
 }
 
 impl ActiveSets {
-    /// Appends to `out` those sets that the slices in `slices` need and that `unit` does not hold in
-    /// a place of its own, and marks them as used.
+    /// Appends to `out` those sets that the kept slices of `unit` need and that `unit` does not hold
+    /// in a place of its own, and marks them as used.
     pub(crate) fn prepare(
         &mut self,
         unit: &AccessUnit,
@@ -28,16 +28,20 @@ impl ActiveSets {
         out: &mut AccessUnit,
     ) {
         let idr = unit.iter().enumerate().any(|(i, n)| keep(i) && n.kind == NalType::IdrSlice);
-        let mut last = None;
+        // Each number once, however many slices name it.
+        let mut done = [0u64; 4];
         for (index, nal) in unit.iter().enumerate() {
             if !keep(index) || !nal.kind.is_vcl() {
                 continue;
             }
             let Some(pps_id) = pps_id_of(nal.bytes) else { continue };
-            if last == Some(pps_id) {
-                continue;
+            if let Some(word) = done.get_mut(usize::from(pps_id / 64)) {
+                let bit = 1 << (pps_id % 64);
+                if *word & bit != 0 {
+                    continue;
+                }
+                *word |= bit;
             }
-            last = Some(pps_id);
             let Some(pps) = self.input.pps(pps_id) else { continue };
             let sps_id = pps.sps_id;
             remember(&mut self.used_pps, pps_id);
