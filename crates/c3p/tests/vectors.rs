@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use linkspan_c3p::{
-    Applied, Conference, ConferenceInfo, Document, Limits, McuType, MediaStatus, MediaType,
-    MergeError, ParseErrorKind, RosterEvent,
+    Applied, Conference, ConferenceInfo, Diagnostic, Document, FocusDialog, Limits, McuType,
+    MediaStatus, MediaType, MergeError, ParseErrorKind, Request, Response, RosterEvent,
 };
 
 /// The documents of the corpus, by their number.
@@ -93,6 +93,29 @@ fn bad_documents_are_refused_for_the_stated_reason() {
     for (number, kind) in expected {
         let (name, octets) = &corpus[&number];
         assert_eq!(Document::parse(octets).map_err(|error| error.kind), Err(kind), "{name}");
+    }
+}
+
+#[test]
+fn bad_senders_and_servers_are_refused_for_the_stated_reason() {
+    let Some(corpus) = corpus() else { return };
+    let focus = "sip:alice@contoso.example;gruu;opaque=app:conf:focus:id:K7Q2M4ZD";
+    let dialog = FocusDialog::new("sip:alice@contoso.example", focus);
+    let response = Response::parse(&corpus[&94].1).unwrap();
+    assert_eq!(dialog.check_response(&response), Err(Diagnostic::InvalidFrom));
+    let request = Request::parse(&corpus[&96].1).unwrap();
+    assert_eq!(dialog.check_request(&request), Err(Diagnostic::InvalidMcuUri));
+    // Everything good that Alice and the focus say in their dialog passes.
+    for (name, octets) in corpus.range(12..25).map(|(_, row)| row) {
+        match Document::parse(octets).unwrap() {
+            Document::Request(request) => {
+                assert_eq!(dialog.check_request(&request), Ok(()), "{name}")
+            }
+            Document::Response(response) => {
+                assert_eq!(dialog.check_response(&response), Ok(()), "{name}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
     }
 }
 
