@@ -128,7 +128,7 @@ fn check_answer(offer: &SessionDescription, answer: &SessionDescription) {
         assert_eq!(offered.kind(), answered.kind());
         if answered.port() != 0 {
             assert!(offered.port() != 0, "a section that is not used was answered");
-            assert!(answered.formats().all(|f| offered.formats().any(|o| o == f)));
+            assert!(answered.payload_types().all(|a| offered.payload_types().any(|o| o == a)));
             assert!(offered.direction().admits(answered.direction()));
         }
     }

@@ -91,9 +91,16 @@ impl<'a> MediaView<'a> {
         line.into_iter().flatten().chain(owned.into_iter().flatten())
     }
 
-    /// The formats that are RTP payload types, in order.
+    /// The formats that are RTP payload types, in order, each once.
     pub fn payload_types(&self) -> impl Iterator<Item = u8> + use<'a> {
-        self.formats().filter_map(|f| decimal::<u8>(f).filter(|pt| *pt < 128))
+        // One bit per number: whoever looks something up for each does so 128 times at most.
+        let mut seen = 0_u128;
+        self.formats().filter_map(decimal::<u8>).filter(move |pt| {
+            let bit = 1_u128.checked_shl(u32::from(*pt)).unwrap_or(0);
+            let new = bit != 0 && seen & bit == 0;
+            seen |= bit;
+            new
+        })
     }
 }
 

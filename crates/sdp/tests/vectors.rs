@@ -263,3 +263,66 @@ fn offers_of_real_programs_are_answered_and_translated() {
     assert!(offers >= 18, "{offers}");
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
+
+/// Answers of real programs, read by an engine that made the offer they answer: its codecs and
+/// its key tags in our words.
+#[test]
+fn answers_of_real_programs_are_read() {
+    let (Some(calls), Some(sipe)) =
+        (linkspan_testnet::vectors("calls"), linkspan_testnet::vectors("sipe"))
+    else {
+        return;
+    };
+    let mut failed = Vec::new();
+    let mut answers = 0;
+    for (dir, base) in [(calls, Profile::standard()), (sipe, Profile::lync())] {
+        let mut names = files(&dir, "sdp");
+        names.sort();
+        let mut offer: Option<SessionDescription> = None;
+        for file in names {
+            let name = file.display().to_string();
+            let Ok(description) = SessionDescription::parse(&fs::read(&file).unwrap()) else {
+                continue;
+            };
+            if description.media[0].kind == MediaKind::Message {
+                continue;
+            }
+            if !name.contains("-200-") {
+                offer = Some(description);
+                continue;
+            }
+            let Some(offer) = offer.as_ref().filter(|o| o.media.len() == description.media.len())
+            else {
+                continue;
+            };
+            answers += 1;
+            let locals: Vec<LocalMedia> = offer
+                .media_views()
+                .map(|view| LocalMedia {
+                    kind: Some(view.kind()),
+                    crypto: view.crypto(),
+                    codecs: view
+                        .payload_types()
+                        .filter_map(|pt| Some(view.rtpmap(pt)?.to_codec(pt, view.fmtp(pt))))
+                        .collect(),
+                    ..local(4000)
+                })
+                .collect();
+            let (_, pending) = Session::new(base.clone()).offer(&locals);
+            match pending.accept(&description) {
+                Err(refusal) => failed.push(format!("{name}: {refusal}")),
+                Ok(agreed) => {
+                    for (media, view) in agreed.media.iter().zip(description.media_views()) {
+                        let key = view.crypto().into_iter().next();
+                        let same_key = media.remote.crypto == key;
+                        if !media.accepted || media.main_codec().is_none() || !same_key {
+                            failed.push(format!("{name}: {media:?}"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(answers >= 12, "{answers}");
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}

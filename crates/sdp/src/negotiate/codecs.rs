@@ -16,16 +16,8 @@ pub(crate) struct Chosen {
 /// The codecs that a section offers or answers with: payload type and codec, in order. Payload
 /// types without a mapping are left out.
 pub(crate) fn codecs_of(view: &MediaView<'_>) -> Vec<(u8, Codec)> {
-    let mut found: Vec<(u8, Codec)> = Vec::new();
-    for pt in view.payload_types() {
-        if found.iter().any(|(known, _)| *known == pt) {
-            continue;
-        }
-        if let Some(map) = view.rtpmap(pt) {
-            found.push((pt, map.to_codec(pt, view.fmtp(pt))));
-        }
-    }
-    found
+    let codec = |pt| Some((pt, view.rtpmap(pt)?.to_codec(pt, view.fmtp(pt))));
+    view.payload_types().filter_map(codec).collect()
 }
 
 /// The codecs of an offer that fit ours, in the offer's order (RFC 3264 §6.1): all for audio, for
@@ -183,6 +175,18 @@ mod tests {
             "profile-level-id=428014;packetization-mode=1;max-mbps=108000;max-fs=3600;max-br=9";
         let expected = "profile-level-id=428014;packetization-mode=1;max-mbps=108000;max-fs=3600";
         assert_eq!(answer(ours, theirs).as_deref(), Some(expected));
+    }
+
+    /// A line that repeats a number ten thousand times is read as fast as any of its length.
+    #[test]
+    fn repeated_numbers_are_looked_up_once() {
+        let head = "v=0\r\no=- 0 0 IN IP4 192.0.2.1\r\nc=IN IP4 192.0.2.1\r\n";
+        let lines = "a=x\r\n".repeat(3_000);
+        let text = format!("{head}m=audio 1 RTP/AVP 0{}\r\n{lines}", " 96".repeat(10_000));
+        let description = crate::Description::parse(text.as_bytes()).unwrap();
+        let view = description.media().next().unwrap();
+        assert!(view.payload_types().eq([0, 96]));
+        assert_eq!(codecs_of(&view).len(), 1);
     }
 
     #[test]

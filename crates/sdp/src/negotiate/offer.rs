@@ -204,9 +204,6 @@ fn answered_codecs(offered: &OfferedUse, view: &MediaView<'_>) -> Vec<AgreedCode
     let mut found: Vec<AgreedCodec> = Vec::new();
     let mapped = codecs_of(view);
     for pt in view.payload_types() {
-        if found.iter().any(|f| f.send_pt == pt) {
-            continue;
-        }
         let free = |found: &[AgreedCodec], our_pt: u8| found.iter().all(|f| f.receive_pt != our_pt);
         let theirs = mapped.iter().find(|(their_pt, _)| *their_pt == pt).map(|(_, codec)| codec);
         let ours = match theirs {

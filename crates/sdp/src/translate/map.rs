@@ -44,9 +44,9 @@ pub(super) fn explain_codecs(
 ) -> Vec<String> {
     let offered = codecs_of(view);
     let unmapped = view
-        .formats()
-        .filter(|f| !offered.iter().any(|(pt, _)| f.parse() == Ok(*pt)))
-        .map(|format| format!("{format} dropped: no rtpmap says what it is"));
+        .payload_types()
+        .filter(|number| !offered.iter().any(|(pt, _)| number == pt))
+        .map(|number| format!("{number} dropped: no rtpmap says what it is"));
     let mapped = offered.iter().map(|(pt, codec)| {
         let plan = planned.iter().find(|(chosen, _)| chosen.payload_type == *pt);
         let kept: Vec<String> = plan
