@@ -567,3 +567,45 @@ fn silence_ends_a_call_where_it_is_configured() {
     assert!(world.ended().is_some());
     world.run_to_end();
 }
+
+#[test]
+fn reports_come_every_five_seconds_also_on_hold() {
+    let mut world = world(62);
+    call(&mut world, Side::Lync, 6);
+    let now = world.now;
+    world.lync.hold(linkspan_sdp::Direction::Inactive, now);
+    world.run_for(Duration::from_secs(2));
+    let reports = |world: &mut World| {
+        let sides = [Side::Lync, Side::Standard];
+        sides.map(|side| {
+            let streams = &world.endpoint(side).streams;
+            streams.iter().map(|s| s.transport.statistics().rtcp_received).min().unwrap()
+        })
+    };
+    let mut last = reports(&mut world);
+    for _ in 0..6 {
+        world.run_for(Duration::from_secs(5));
+        let next = reports(&mut world);
+        assert!(next.iter().zip(&last).all(|(next, last)| next > last), "{last:?} {next:?}");
+        last = next;
+    }
+    let stream = world.lync.stream(StreamKind::Audio).transport.statistics();
+    assert_eq!(stream.lost, 0);
+    let round_trip = stream.round_trip.expect("both sides report");
+    assert!((19..25).contains(&round_trip.as_millis()), "{round_trip:?} over a link of 10 ms");
+    hang_up(&mut world, Side::Lync);
+    let last = |event: &linkspan_gateway::GatewayEvent| match event {
+        linkspan_gateway::GatewayEvent::Statistics { stream, statistics } => {
+            Some((*stream, statistics.clone()))
+        }
+        _ => None,
+    };
+    let statistics: Vec<_> = world.events.iter().filter_map(last).collect();
+    assert_eq!(statistics.len(), 4);
+    for (stream, statistics) in statistics {
+        assert!(statistics.encrypted && statistics.sent.packets > 0, "{stream}: {statistics:?}");
+        assert_eq!((statistics.lost, statistics.lost_at_peer), (0, 0), "{stream}");
+        let video = statistics.kind == Some(StreamKind::Video);
+        assert_eq!(statistics.picture, video.then_some((640, 360)), "{stream}");
+    }
+}
