@@ -116,9 +116,10 @@ impl LossGate {
             first.get_or_insert((header.frame_num, header.idr, slice.marking));
         }
         let Some((frame_num, idr, marking)) = first else {
-            // Nothing to decode, or nothing that can be read.
+            // Nothing to decode, or nothing that can be read without parameter sets. A base picture
+            // that was lost with all its slices shows in the next one that refers to it.
             let has_slices = unit.has_slices();
-            picture.needs_keyframe = has_slices || unit.is_damaged();
+            picture.needs_keyframe = has_slices;
             picture.clean &= !has_slices;
             return picture;
         };

@@ -1,7 +1,11 @@
 //! Proves that the gate passes exactly what decodes: `vectors/svc/loss-cases.json`.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use linkspan_svc::{AccessUnit, AccessUnitReader, GateConfig, LossGate, NalType, ReferenceRule};
+use linkspan_svc::{
+    AccessUnit, AccessUnitReader, AvcToUc, AvcToUcConfig, Depacketizer, DepacketizerConfig,
+    GateConfig, Layering, LossGate, NalType, Packetizer, PacketizerConfig, PayloadFormat,
+    PayloadMeta, ReferenceRule,
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -65,4 +69,98 @@ fn passes_what_decodes_and_nothing_else() {
         }
     }
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// What comes through: access units sent and clean ones, of all and of temporal layer 0.
+#[derive(Debug, Default)]
+struct Outcome {
+    sent: [usize; 2],
+    clean: [usize; 2],
+    requests: usize,
+}
+
+/// Sends a stream as UC-SVC over a path that drops packets, behind a receiver with a gate.
+fn over_a_lossy_path(stream: &[u8], percent: u64, protect_base: bool, seed: u64) -> Outcome {
+    let layering = Layering::Temporal { layers: 3 };
+    let mut rewriter = AvcToUc::new(AvcToUcConfig { layering, ..Default::default() });
+    let mut packetizer = Packetizer::new(PacketizerConfig::uc_svc(1_200));
+    let mut depacketizer = Depacketizer::new(DepacketizerConfig::new(PayloadFormat::UcSvc));
+    let config = GateConfig { references: ReferenceRule::First, ..Default::default() };
+    let mut gate = LossGate::new(config);
+    let mut outcome = Outcome::default();
+    let (mut sequences, mut state) = ([0u16; 64], seed);
+    let mut receive = |depacketizer: &mut Depacketizer, outcome: &mut Outcome| {
+        while let Some(unit) = depacketizer.poll_access_unit() {
+            if gate.accept(&unit) && unit.has_slices() {
+                outcome.clean[0] += 1;
+                outcome.clean[1] += usize::from(unit.temporal_id() == Some(0));
+            }
+            outcome.requests += usize::from(gate.poll_keyframe_request().is_some());
+            depacketizer.recycle(unit);
+        }
+    };
+    for unit in AccessUnitReader::new(stream) {
+        let Some(unit) = rewriter.process(&unit) else { continue };
+        let base = unit.temporal_id() == Some(0);
+        outcome.sent[0] += 1;
+        outcome.sent[1] += usize::from(base);
+        for payload in packetizer.packetize(unit).iter() {
+            let prid = payload.prid();
+            let sequence = &mut sequences[usize::from(prid)];
+            let meta = PayloadMeta {
+                ssrc: u32::from(prid),
+                sequence: *sequence,
+                timestamp: unit.timestamp(),
+                marker: payload.marker,
+            };
+            *sequence = sequence.wrapping_add(1);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let lost = state >> 33 & 0xffff;
+            if lost * 100 >= percent * 65_536 || (base && protect_base) {
+                depacketizer.push(meta, &payload.to_vec()).unwrap();
+            }
+            receive(&mut depacketizer, &mut outcome);
+        }
+    }
+    depacketizer.flush();
+    receive(&mut depacketizer, &mut outcome);
+    outcome
+}
+
+#[test]
+fn half_of_the_enhancement_lost_costs_no_base_picture() {
+    let Some(dir) = linkspan_testnet::vectors("svc") else { return };
+    let stream = std::fs::read(dir.join("a5-avc-t3-1280x720.264")).unwrap();
+    for seed in 1..=20 {
+        let outcome = over_a_lossy_path(&stream, 50, true, seed);
+        assert_eq!(outcome.clean[1], outcome.sent[1], "seed {seed} {outcome:?}");
+        assert_eq!(outcome.requests, 0, "seed {seed}");
+        assert!(outcome.clean[0] < outcome.sent[0], "seed {seed}: nothing was lost");
+    }
+}
+
+#[test]
+fn the_table_of_the_documentation() {
+    let Some(dir) = linkspan_testnet::vectors("svc") else { return };
+    let read = |name: &str| std::fs::read(dir.join(name)).unwrap();
+    let layered = read("a5-avc-t3-1280x720.264");
+    let flat = read("a1-avc-t1-160x96.264");
+    let mut rows = Vec::new();
+    for percent in [0, 5, 10, 20, 30, 50] {
+        let share = |stream: &[u8], protect| {
+            let mut sum = Outcome::default();
+            for seed in 100..120 {
+                let one = over_a_lossy_path(stream, percent, protect, seed);
+                sum.sent[0] += one.sent[0];
+                sum.clean[0] += one.clean[0];
+            }
+            sum.clean[0] * 100 / sum.sent[0]
+        };
+        rows.push([share(&flat, false), share(&layered, false), share(&layered, true)]);
+        println!("{percent:2} % {:?}", rows.last().unwrap());
+    }
+    assert_eq!(rows[0], [100, 100, 100]);
+    // Layers and protection each help, at every loss.
+    assert!(rows.iter().skip(1).all(|r| r[2] > r[1] && r[2] > r[0]), "{rows:?}");
+    assert!(rows[5][2] >= 25, "{rows:?}");
 }
