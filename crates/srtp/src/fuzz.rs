@@ -109,6 +109,9 @@ pub fn replay(script: &[u8]) {
         let [.., q0, q1] = index.to_be_bytes();
         let mut buffer =
             [0x80, 0, q0, q1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        // The script may begin beyond the first rollover.
+        let counter = u32::try_from(index >> 16).unwrap_or(u32::MAX);
+        assert!(sender.set_rollover_counter(Ssrc(1), counter));
         let Ok(len) = sender.protect_rtp(&mut buffer, 12) else { return };
         let packet = buffer.get(..len).unwrap_or_default().to_vec();
         if kind & 8 == 0 {
