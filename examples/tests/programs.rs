@@ -55,7 +55,7 @@ fn the_demonstration_carries_everything_and_its_picture_decodes() {
         for nal in linkspan_svc::nal_units(&stream) {
             unit.clear();
             unit.extend_from_slice(&[0, 0, 0, 1]);
-            unit.extend_from_slice(nal.bytes);
+            unit.extend_from_slice(nal);
             pictures += usize::from(decoder.decode(&unit).unwrap().is_some());
         }
         pictures += decoder.flush_remaining().unwrap().len();
@@ -79,7 +79,7 @@ fn configurations_are_checked() {
         // Its certificates are not there; all else is sound.
         (good.clone(), false, "tls"),
         (without_tls, false, "file"),
-        (good.replace("first-port = 50000", "first-port = 44999"), false, "standard.first-port"),
+        (good.replace("first-port = 50000", "first-port = 54999"), false, "standard.first-port"),
         (good.replace("encryption = \"required\"", "encryption = \"maybe\""), false, "file"),
         ("name = ".to_owned(), false, "file"),
         (
