@@ -22,14 +22,19 @@ use crate::uc_to_avc::{FrameNumbering, LayerTarget, UcToAvc};
 #[must_use]
 pub fn extract(stream: &[u8], options: &ExtractOptions) -> Vec<u8> {
     let mut out = Vec::with_capacity(stream.len() + stream.len() / 64);
+    extract_into(stream, options, &mut out);
+    out
+}
+
+/// Like [`extract`], appending to `out`.
+pub fn extract_into(stream: &[u8], options: &ExtractOptions, out: &mut Vec<u8>) {
     match options.form {
         ExtractForm::Normative => {
-            for_each_kept(stream, options, |nal| write_annex_b(nal.located.bytes, &mut out));
+            for_each_kept(stream, options, |nal| write_annex_b(nal.located.bytes, out));
         }
-        ExtractForm::Minimal => minimal(stream, options, &mut out),
-        ExtractForm::Avc => avc(stream, options, &mut out),
+        ExtractForm::Minimal => minimal(stream, options, out),
+        ExtractForm::Avc => avc(stream, options, out),
     }
-    out
 }
 
 /// What [`extract`] takes out.

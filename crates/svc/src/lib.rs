@@ -36,7 +36,7 @@ pub use annexb::{
 };
 pub use avc_to_uc::{AvcToUc, AvcToUcConfig, Layering};
 pub use error::{DepacketizeError, NalError, PacsiError, ParseError};
-pub use extract::{ExtractForm, ExtractOptions, extract};
+pub use extract::{ExtractForm, ExtractOptions, extract, extract_into};
 pub use gate::{GateConfig, KeyframeRequest, LossGate, LossPolicy, ReferenceRule};
 pub use inspect::{NalInfo, OperationPoint, inspect, operation_points};
 pub use limits::Limits;

@@ -154,6 +154,20 @@ fn sets_in_front_of_a_pacsi_stay() {
     assert!(!unit.is_damaged());
 }
 
+#[test]
+fn the_pacsi_names_the_layer_where_the_prefix_does_not() {
+    // Layer 3 of a source whose encoder writes priority_id 0 into its prefix NAL units.
+    let pacsi = hex("7ec38007220001001506051205fbc6b95a8040e5a22aab4020267e260103");
+    let payloads = [&pacsi[..], &[0x67, 1], &[0x6e, 0xc0, 0x80, 7, 0x20], &[0x65, 0xb8, 4]];
+    let mut depacketizer = Depacketizer::new(DepacketizerConfig::new(PayloadFormat::UcSvc));
+    for (sequence, payload) in (0u16..).zip(payloads) {
+        let meta = PayloadMeta { ssrc: 1, sequence, timestamp: 7, marker: sequence == 3 };
+        depacketizer.push(meta, payload).unwrap();
+    }
+    let unit = depacketizer.poll_access_unit().unwrap();
+    assert!(unit.iter().all(|n| n.layer.unwrap().prid == 3 && n.stream == 0));
+}
+
 #[derive(Clone)]
 struct Sent {
     meta: PayloadMeta,

@@ -320,6 +320,9 @@ impl Source {
         if format == PayloadFormat::Avc {
             return own;
         }
+        // [MS-H264PF] 3.1.5: a PACSI describes one layer, and its priority_id is the key to the
+        // layout; encoders that write prefix NAL units themselves leave 0 there.
+        let own = own.map(|l| LayerId { prid: self.pacsi_layer.map_or(l.prid, |p| p.prid), ..l });
         let layer = own.or(self.pacsi_layer).or(self.last_layer);
         self.last_layer = layer;
         layer
