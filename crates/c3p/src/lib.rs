@@ -22,6 +22,7 @@ mod request;
 mod requests;
 mod response;
 mod roster;
+mod standard;
 mod text;
 mod token;
 mod uri;
