@@ -105,7 +105,7 @@ impl Locator {
         let secure = uri.is_sips() || discovery == Discovery::LyncFederation;
         let named = uri.transport().and_then(Transport::from_token);
         let mut this = Self {
-            host: uri.params().value("maddr").unwrap_or(uri.host()).to_owned(),
+            host: uri.params().value("maddr").unwrap_or_else(|| uri.host()).to_owned(),
             secure,
             discovery,
             questions: VecDeque::new(),

@@ -497,14 +497,14 @@ fn a_lync_call_keeps_gruu_routes_and_epid() {
     ua.accept(sessions[0], contact, Headers::new(), None, now).unwrap();
     let ok = ua.poll_transmit().unwrap();
     assert_eq!(ok.path, path);
-    let ok = crate::Message::parse(&ok.payload).unwrap().to_response().unwrap();
+    let ok = Message::parse(&ok.payload).unwrap().to_response().unwrap();
     assert_eq!(ok.headers.first("Record-Route"), Some(ROUTE));
     let from = "\"Alice\"<sip:alice@example.com>;tag=c5a4bb5e07;epid=d2ff665153";
     assert_eq!(ok.headers.first("From"), Some(from));
     ua.reinvite(sessions[0], Headers::new(), None, now).unwrap();
     let reinvite = ua.poll_transmit().unwrap();
     assert_eq!(reinvite.path, path);
-    let reinvite = crate::Message::parse(&reinvite.payload).unwrap().to_request().unwrap();
+    let reinvite = Message::parse(&reinvite.payload).unwrap().to_request().unwrap();
     assert_eq!(
         reinvite.uri.as_str(),
         "sip:alice@example.com;opaque=user:epid:JLcBefPLmVK_0AQYJ-UEiAAA;gruu"

@@ -1,0 +1,108 @@
+//! What users of other SIP libraries asked for in vain, each under its name.
+#![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
+
+use std::time::Instant;
+
+use linkspan_sip::{AuthValue, Message, Method, Uri};
+
+fn message(lines: &str) -> String {
+    let rest = "From: <sip:a@example.com>;tag=1\r\nTo: <sip:b@example.com>\r\nCall-ID: 1\r\n";
+    format!("{lines}{rest}\r\n")
+}
+
+#[test]
+fn service_benotify_and_negotiate_are_methods() {
+    for (name, method) in [
+        ("SERVICE", Method::Service),
+        ("BENOTIFY", Method::Benotify),
+        ("NEGOTIATE", Method::Negotiate),
+    ] {
+        let text = message(&format!(
+            "{name} sip:b@example.com SIP/2.0\r\nVia: SIP/2.0/TLS a;branch=z9hG4bK1\r\nCSeq: 1 {name}\r\n"
+        ));
+        let read = Message::parse(text.as_bytes()).unwrap();
+        read.validate().unwrap();
+        assert_eq!(read.method(), Some(method));
+    }
+}
+
+#[test]
+fn gruus_with_colons_are_uris() {
+    for gruu in [
+        "sip:alice@example.com;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+        "sip:alice@example.com;opaque=user:epid:JLcBefPLmVK_0AQYJ-UEiAAA;gruu",
+        "sip:pool.example.com@example.com;gruu;opaque=srvr:MRAS:4oq9xq0Zq1OqyRwC9jgHLgAA",
+    ] {
+        assert_eq!(gruu.parse::<Uri>().unwrap().to_string(), gruu);
+    }
+}
+
+#[test]
+fn several_vias_share_a_line() {
+    let text = message(
+        "SIP/2.0 200 OK\r\nv: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1 , SIP/2.0/TCP h:5070;x=\",\"\r\n\
+         Via: SIP/2.0/TLS [2001:db8::1]:5061\r\nCSeq: 1 OPTIONS\r\n",
+    );
+    let read = Message::parse(text.as_bytes()).unwrap();
+    let hosts: Vec<_> = read.vias().map(|via| via.unwrap().host()).collect();
+    assert_eq!(hosts, ["192.0.2.1", "h", "[2001:db8::1]"]);
+}
+
+#[test]
+fn a_folded_challenge_is_one() {
+    let text = message(
+        "SIP/2.0 401 Unauthorized\r\nVia: SIP/2.0/UDP a\r\nCSeq: 1 REGISTER\r\n\
+         WWW-Authenticate: Digest realm=\"ims.example.com\",\r\n   nonce=\"a,b=\",\r\n\talgorithm=MD5\r\n",
+    );
+    let read = Message::parse(text.as_bytes()).unwrap();
+    let challenge = AuthValue::parse(read.header("WWW-Authenticate").unwrap()).unwrap();
+    assert_eq!(challenge.param("nonce").unwrap(), "a,b=");
+    assert_eq!(challenge.param("algorithm").unwrap(), "MD5");
+}
+
+#[test]
+fn quotes_and_brackets_stand_in_contact_parameters() {
+    let text = message(
+        "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a\r\nCSeq: 1 REGISTER\r\n\
+         Contact: \"A, <b>\" <sip:a@192.0.2.1>;+sip.instance=\"<urn:uuid:0-1>\";x=\"a\\\"b;c,d\" , <sip:c@d>\r\n",
+    );
+    let read = Message::parse(text.as_bytes()).unwrap();
+    let contacts: Vec<_> = read.contacts().map(Result::unwrap).collect();
+    assert_eq!(contacts.len(), 2);
+    assert_eq!(contacts.first().unwrap().display().unwrap(), "A, <b>");
+    let params = contacts.first().unwrap().params();
+    assert_eq!(params.unquoted("+sip.instance").unwrap(), "<urn:uuid:0-1>");
+    assert_eq!(params.unquoted("x").unwrap(), "a\"b;c,d");
+}
+
+#[test]
+fn commas_do_not_split_other_headers() {
+    let text = message(
+        "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a\r\nCSeq: 1 OPTIONS\r\nSubject: one, two\r\n\
+         X-Any: v, SIP/2.0/UDP x\r\nUser-Agent: UCCAPI/15.0 OC/15.0 (Microsoft, Lync)\r\n",
+    );
+    let read = Message::parse(text.as_bytes()).unwrap();
+    assert_eq!(read.header("s"), Some("one, two"));
+    assert_eq!(read.vias().count(), 1);
+    assert_eq!(read.header("user-agent"), Some("UCCAPI/15.0 OC/15.0 (Microsoft, Lync)"));
+}
+
+/// Linear time, so that a debug build on a slow machine has room to spare.
+#[test]
+fn hostile_messages_of_64_kib_are_read_in_linear_time() {
+    let start = Instant::now();
+    for unit in ["a", ",", ";", "\"", "<", ">", "@", ";a=b", "a,", "\\", "%41", ":", "[", " \r\n "]
+    {
+        let value = unit.repeat(60_000 / unit.len());
+        for name in ["Via", "Contact", "From", "Record-Route", "WWW-Authenticate", "X"] {
+            let text =
+                message(&format!("SIP/2.0 200 OK\r\nCSeq: 1 OPTIONS\r\n{name}: {value}\r\n"));
+            let Ok(read) = Message::parse(text.as_bytes()) else { continue };
+            let _ = (read.validate(), read.vias().count(), read.contacts().count());
+            let _ = read
+                .header("WWW-Authenticate")
+                .map(|value| AuthValue::parse(value).map(|auth| auth.param("nonce").is_some()));
+        }
+    }
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+}
