@@ -151,22 +151,32 @@ impl SliceHeader {
         if h.idr {
             h.idr_pic_id = u16::try_from(r.ue_max("idr_pic_id", 65_535)?).unwrap_or(0);
         }
-        if sps.poc_type == 0 {
-            h.poc_lsb = r.u(u32::from(sps.log2_max_poc_lsb))?;
-            if pps.bottom_field_pic_order && !h.field_pic {
-                h.delta_poc_bottom = r.se()?;
-            }
-        }
-        if sps.poc_type == 1 && !sps.delta_pic_order_always_zero {
-            h.delta_poc[0] = r.se()?;
-            if pps.bottom_field_pic_order && !h.field_pic {
-                h.delta_poc[1] = r.se()?;
-            }
-        }
+        h.read_picture_order(r, pps, sps)?;
         if pps.redundant_pic_cnt {
             h.redundant_pic_cnt = r.ue_u8("redundant_pic_cnt", 127)?;
         }
         Ok((h, reader, pps, sps))
+    }
+
+    fn read_picture_order(
+        &mut self,
+        r: &mut BitReader<'_>,
+        pps: &Pps,
+        sps: &Sps,
+    ) -> Result<(), ParseError> {
+        if sps.poc_type == 0 {
+            self.poc_lsb = r.u(u32::from(sps.log2_max_poc_lsb))?;
+            if pps.bottom_field_pic_order && !self.field_pic {
+                self.delta_poc_bottom = r.se()?;
+            }
+        }
+        if sps.poc_type == 1 && !sps.delta_pic_order_always_zero {
+            self.delta_poc[0] = r.se()?;
+            if pps.bottom_field_pic_order && !self.field_pic {
+                self.delta_poc[1] = r.se()?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the slice begins its picture, in streams without arbitrary slice order.

@@ -70,12 +70,11 @@ impl SliceReader {
         unescape(body, &mut self.payload);
         let bits = BitReader::raw(&self.payload);
         let (header, mut bits, pps, sps) = SliceHeader::read_from(nal, svc, bits, sets)?;
-        read_rest(nal, header, &mut bits, pps, sps, &self.payload)
+        read_rest(header, &mut bits, pps, sps, &self.payload)
     }
 }
 
 fn read_rest(
-    nal: &[u8],
     header: SliceHeader,
     r: &mut BitReader<'_>,
     pps: &Pps,
@@ -107,23 +106,7 @@ fn read_rest(
             }
         }
     }
-    if pps.cabac && !matches!(header.slice_type, SliceType::I | SliceType::Si) {
-        r.ue_max("cabac_init_idc", 2)?;
-    }
-    r.se()?; // slice_qp_delta
-    if matches!(header.slice_type, SliceType::Sp | SliceType::Si) {
-        if header.slice_type == SliceType::Sp {
-            r.flag()?;
-        }
-        r.se()?;
-    }
-    if pps.deblocking_control && r.ue_max("disable_deblocking_filter_idc", 6)? != 1 {
-        r.se()?;
-        r.se()?;
-    }
-    if pps.slice_groups > 1 && (3..=5).contains(&pps.slice_group_map_type) {
-        skip_slice_group(r, pps, sps)?;
-    }
+    skip_quantisation(r, header.slice_type, pps, sps)?;
     if predicted {
         // The layer cannot become AVC: what follows is not needed.
         return Err(ParseError::OutOfRange {
@@ -139,8 +122,34 @@ fn read_rest(
         s.at.scalable[1] = (from, r.position());
     }
     s.at.data = r.position();
-    let _ = nal;
     Ok(s)
+}
+
+/// From `cabac_init_idc` to `slice_group_change_cycle`.
+fn skip_quantisation(
+    r: &mut BitReader<'_>,
+    slice_type: SliceType,
+    pps: &Pps,
+    sps: &Sps,
+) -> Result<(), ParseError> {
+    if pps.cabac && !matches!(slice_type, SliceType::I | SliceType::Si) {
+        r.ue_max("cabac_init_idc", 2)?;
+    }
+    r.se()?; // slice_qp_delta
+    if matches!(slice_type, SliceType::Sp | SliceType::Si) {
+        if slice_type == SliceType::Sp {
+            r.flag()?;
+        }
+        r.se()?;
+    }
+    if pps.deblocking_control && r.ue_max("disable_deblocking_filter_idc", 6)? != 1 {
+        r.se()?;
+        r.se()?;
+    }
+    if pps.slice_groups > 1 && (3..=5).contains(&pps.slice_group_map_type) {
+        skip_slice_group(r, pps, sps)?;
+    }
+    Ok(())
 }
 
 impl SliceSyntax {
