@@ -1,0 +1,110 @@
+//! One TCP connection: told by its first octets whether it carries RFC 8656, MS-TURN, or MS-TURN
+//! behind a pseudo-TLS handshake.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use linkspan_examples::fresh_seed;
+use linkspan_turn::{StreamFramer, ms};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use crate::core::Core;
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(core: Core, stream: TcpStream, local: SocketAddr, remote: SocketAddr) {
+    let _ = stream.set_nodelay(true);
+    let (mut reader, mut writer) = stream.into_split();
+    let (sender, mut receiver) = mpsc::channel::<Bytes>(QUEUE);
+    core.connect(local, remote, sender.clone());
+    let writing = async move {
+        while let Some(payload) = receiver.recv().await {
+            if writer.write_all(&payload).await.is_err() {
+                break;
+            }
+        }
+    };
+    let reading = async {
+        let mut framing = Framing::Unknown(Vec::new());
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            let read = tokio::time::timeout(IDLE, reader.read(&mut buffer)).await;
+            let Ok(Ok(len @ 1..)) = read else { return };
+            let Some(octets) = buffer.get(..len) else { return };
+            if framing.take(octets, &core, &sender, local, remote).is_none() {
+                return; // nothing that this server reads
+            }
+        }
+    };
+    tokio::select! {
+        () = writing => {}
+        () = reading => {}
+    }
+    core.disconnect(local, remote);
+}
+
+enum Framing {
+    /// What came so far does not tell yet.
+    Unknown(Vec<u8>),
+    Standard(StreamFramer),
+    Microsoft(ms::StreamFramer),
+}
+
+impl Framing {
+    fn take(
+        &mut self,
+        octets: &[u8],
+        core: &Core,
+        sender: &mpsc::Sender<Bytes>,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Option<()> {
+        if let Self::Unknown(waiting) = self {
+            waiting.extend_from_slice(octets);
+            let octets = std::mem::take(waiting);
+            match octets.first() {
+                Some(0x16) if core.has_ms() => {
+                    if octets.len() < ms::CLIENT_HELLO_LEN {
+                        *waiting = octets;
+                        return Some(());
+                    }
+                    ms::is_client_hello(&octets).then_some(())?;
+                    let hello = ms::server_hello(fresh_seed().ok()?, fresh_seed().ok()?);
+                    sender.try_send(Bytes::copy_from_slice(&hello)).ok()?;
+                    *self = Self::Microsoft(ms::StreamFramer::default());
+                    let rest = octets.get(ms::CLIENT_HELLO_LEN..)?;
+                    return self.take(rest, core, sender, local, remote);
+                }
+                Some(2 | 3) if core.has_ms() => {
+                    *self = Self::Microsoft(ms::StreamFramer::default());
+                }
+                Some(0 | 1 | 0x40..0x80) => *self = Self::Standard(StreamFramer::default()),
+                _ => return None,
+            }
+            return self.take(&octets, core, sender, local, remote);
+        }
+        match self {
+            Self::Unknown(_) => {}
+            Self::Standard(framer) => {
+                framer.push(octets).ok()?;
+                while let Some(frame) = framer.poll_frame().ok()? {
+                    core.frame(local, remote, &frame);
+                }
+            }
+            Self::Microsoft(framer) => {
+                framer.push(octets).ok()?;
+                while let Some(frame) = framer.poll_frame().ok()? {
+                    core.frame(local, remote, &frame);
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// Packets waiting for a client that reads slowly.
+const QUEUE: usize = 1024;
+/// A connection without a word for longer than an allocation lives is closed.
+const IDLE: Duration = Duration::from_secs(3600);
