@@ -176,9 +176,13 @@ impl Stage {
             // The gateway's last figures of the call follow its BYE.
             tokio::time::sleep(Duration::from_millis(100)).await;
             let events: Vec<_> = std::iter::from_fn(|| self.events.try_recv().ok()).collect();
+            report.json(&json!({
+                "event": "call", "call": number, "caller": caller.name(), "state": "over",
+                "seconds": lync.seconds.max(room.seconds), "ended": lync.cause,
+            }));
             tables::print(report, number, &lync, &room, &events);
             write_files(&options.out, number, &lync, &room, report)?;
-            proof.judge(number, [&lync, &room], &plans.digits(caller), self.tap.take_kept());
+            proof.judge(number, [&lync, &room], &plans.said(), self.tap.take_kept());
         }
         proof.judge_front_end(self.lync.faults());
         drop(self.stop);
@@ -268,7 +272,7 @@ impl Plans {
     }
 
     /// What each side says and dials: Lync's first.
-    fn digits(&self, _caller: Side) -> [(&[u8], &str); 2] {
+    fn said(&self) -> [(&[u8], &str); 2] {
         [(&self.lync.audio, &self.lync.digits), (&self.room.audio, &self.room.digits)]
     }
 }

@@ -191,7 +191,7 @@ impl Tap {
 impl Shared {
     fn sip(&mut self, transport: Transport, from: SocketAddr, to: SocketAddr, message: &[u8]) {
         let at = self.start.elapsed();
-        let (shown_from, shown_to) = (self.shown(from), self.shown(to));
+        let (shown_from, shown_to) = (self.shown(transport, from), self.shown(transport, to));
         if let Some(capture) = &mut self.capture {
             let stamp = self.epoch + at;
             let written = if transport.is_reliable() {
@@ -287,8 +287,9 @@ impl Shared {
 
     /// A listener is shown on port 5060, where a reader of the capture expects SIP in clear: what
     /// is captured is the inside of a TLS connection.
-    fn shown(&self, address: SocketAddr) -> SocketAddr {
-        if self.listeners.contains(&address) {
+    fn shown(&self, transport: Transport, address: SocketAddr) -> SocketAddr {
+        let tls_port = transport == Transport::Tls && address.port() == transport.default_port();
+        if tls_port || self.listeners.contains(&address) {
             SocketAddr::new(address.ip(), SIP_PORT)
         } else {
             address

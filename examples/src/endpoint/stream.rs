@@ -255,8 +255,8 @@ impl Stream {
         let quiet = now.saturating_duration_since(last);
         if !self.request.refresh || self.request.refreshed.is_some() {
             self.request.next = None;
-        } else if quiet < QUIET {
-            self.request.next = Some(last + QUIET);
+        } else if quiet < STOPPED {
+            self.request.next = Some(last + STOPPED);
         } else {
             self.request.number = 2;
             self.request.refreshed = Some((now, pictures));
@@ -392,7 +392,9 @@ fn source_request(sender: Ssrc, number: u16, payload_type: PayloadType) -> ms::V
 
 /// Until pictures come they are asked for so often.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
-/// Without pictures for so long, the sender has finished.
+/// Without pictures for so long the sender has finished, and not merely been held up.
+const STOPPED: Duration = Duration::from_millis(700);
+/// For the last packets to arrive.
 const QUIET: Duration = Duration::from_millis(300);
 /// For a refresh, at most.
 const PATIENCE: Duration = Duration::from_millis(2_500);
