@@ -55,8 +55,8 @@ pub enum RefusalReason {
     /// No media section has a codec that both sides know.
     #[error("no common codec")]
     NoCommonCodec,
-    /// The offer has no media section at all that could be answered.
-    #[error("no acceptable media")]
+    /// The offer uses no media section, so there is nothing to join.
+    #[error("no media section in use")]
     NoMedia,
     /// The description does not parse.
     #[error("malformed description: {0}")]
@@ -76,18 +76,9 @@ pub enum RefusalReason {
     /// RFC 3264 §6.1: an answer lists at least one format of the offer.
     #[error("answered formats were not offered")]
     FormatNotOffered,
-    /// RFC 3264 §6.1: the direction of an answer does not fit that of the offer.
-    #[error("direction does not fit the offer's")]
-    Direction,
-    /// RFC 3264 §8.3.2: a payload type has been bound to another codec in this session.
-    #[error("payload type was bound to another codec")]
-    PayloadTypeRebound,
     /// RFC 3264 §4: our own offer is waiting for its answer.
     #[error("an offer of ours is pending")]
     OfferPending,
-    /// The caller gave fewer [`LocalMedia`](crate::LocalMedia) than there are media sections.
-    #[error("no local media for a section")]
-    LocalMedia,
 }
 
 /// How encryption levels do not match.

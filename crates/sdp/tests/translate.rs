@@ -8,7 +8,7 @@
 
 use linkspan_sdp::{
     Candidate, CandidateKind, CandidateTransport, Codec, Crypto, Direction, EncryptionLevel,
-    IceMode, LocalIce, LocalMedia, Profile, SessionDescription,
+    IceMode, LocalIce, LocalMedia, Profile, RefusalReason, SessionDescription,
     translate::{self, Outcome, Side, Transform, Why},
 };
 
@@ -346,4 +346,18 @@ fn ice_is_left_out_where_the_side_does_none() {
         locals(41_010).into_iter().map(|l| LocalMedia { ice: None, ..l }).collect();
     let toward = translate::offer(&file("lync2013_offer"), &lync(), &to, &bare).unwrap();
     assert!(!toward.description.to_string().contains("a=ice"));
+}
+
+#[test]
+fn an_offer_that_cannot_be_joined_says_why() {
+    let offer = file("lync2013_offer");
+    let reason = |offer: &SessionDescription, to: &Profile, local: &[LocalMedia]| {
+        translate::offer(offer, &lync(), to, local).unwrap_err().reason
+    };
+    let nothing = Profile { audio: Vec::new(), video: Vec::new(), ..standard() };
+    assert_eq!(reason(&offer, &nothing, &locals(41_000)), RefusalReason::NoCommonCodec);
+    let mut unused = offer.clone();
+    unused.media.iter_mut().for_each(|m| m.port = 0);
+    assert_eq!(reason(&unused, &standard(), &locals(41_000)), RefusalReason::NoMedia);
+    assert_eq!(reason(&offer, &standard(), &[]), RefusalReason::NoCommonCodec);
 }

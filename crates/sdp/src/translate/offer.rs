@@ -50,7 +50,9 @@ pub(super) fn translate(
         }
     }
     if joined.is_empty() {
-        return Err(Refusal::new(RefusalReason::NoCommonCodec, None));
+        let unused = offer.media.iter().all(|m| m.port == 0);
+        let reason = if unused { RefusalReason::NoMedia } else { RefusalReason::NoCommonCodec };
+        return Err(Refusal::new(reason, None));
     }
     let (description, offered, changed) = work.write(&plans);
     for plan in media.iter_mut().zip(&plans) {
