@@ -59,8 +59,11 @@ impl<'a> UriRef<'a> {
             uri.parse_sip(rest, at)?;
         } else if scheme.eq_ignore_ascii_case("tel") {
             uri.parse_tel(rest, at)?;
-        } else if let Some(bad) = rest.bytes().position(|octet| octet <= b' ' || octet == 0x7f) {
-            return Err(ValueError::new(URI, "no space", at + bad));
+        } else if let Some(bad) = rest.bytes().position(|octet| {
+            // RFC 3986 §2: what no URI has, and what would end it in a header.
+            octet <= b' ' || matches!(octet, b'"' | b'<' | b'>' | 0x7f)
+        }) {
+            return Err(ValueError::new(URI, "an octet of a URI", at + bad));
         } else if rest.is_empty() {
             return Err(ValueError::new(URI, "something behind the scheme", at));
         }

@@ -3,13 +3,17 @@
 use crate::uri::UriRef;
 
 pub(crate) fn equal(a: &UriRef<'_>, b: &UriRef<'_>) -> bool {
+    // A URI equals itself, even one that has a parameter twice (which §19.1.1 forbids).
+    if a.as_str() == b.as_str() {
+        return true;
+    }
     if a.is_sip() && b.is_sip() {
         return sip_equal(a, b);
     }
     if a.is_tel() && b.is_tel() {
         return tel_equal(a, b);
     }
-    a.as_str() == b.as_str()
+    false
 }
 
 fn sip_equal(a: &UriRef<'_>, b: &UriRef<'_>) -> bool {
