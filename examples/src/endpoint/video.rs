@@ -40,6 +40,28 @@ impl VideoClip {
         Self { units: Arc::new(units), picture_time }
     }
 
+    /// The clip with a number of its own for each temporal layer, in the priority ids of its
+    /// prefix NAL units: an encoder leaves them at 0, a Lync client numbers its layers there
+    /// (\[MS-H264PF\]) and sends each on a source of its own.
+    #[must_use]
+    pub fn with_numbered_layers(&self) -> Self {
+        let numbered = |unit: &AccessUnit| {
+            let mut to = AccessUnit::new(unit.timestamp());
+            for nal in unit {
+                let mut octets = nal.bytes.to_vec();
+                if let [head, first, _, third, ..] = &mut octets[..]
+                    && matches!(*head & 0x1f, PREFIX | SLICE_EXTENSION)
+                {
+                    *first = *first & 0xc0 | *third >> 5;
+                }
+                to.push(&octets);
+            }
+            to
+        };
+        let units = self.units.iter().map(numbered).collect();
+        Self { units: Arc::new(units), picture_time: self.picture_time }
+    }
+
     /// How many pictures it has.
     pub fn pictures(&self) -> usize {
         self.units.len()
@@ -342,6 +364,9 @@ impl VideoSink {
     }
 }
 
+/// NAL unit types with the extension of H.264 Annex G.
+const PREFIX: u8 = 14;
+const SLICE_EXTENSION: u8 = 20;
 /// Octets of one RTP payload: what fits every path, with SRTP, TURN and IPv6 around it.
 const MAX_PAYLOAD: usize = 1_200;
 /// Without any request pictures begin so long after the way is open ([MS-RTP]: not every receiver
@@ -349,3 +374,35 @@ const MAX_PAYLOAD: usize = 1_200;
 const UNASKED: Duration = Duration::from_millis(1_500);
 /// Requests that follow a keyframe more closely were sent before it arrived.
 const KEYFRAME_GAP: Duration = Duration::from_millis(400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_on_sources_of_their_own_come_back_as_one_stream() {
+        let stream = include_bytes!("../../media/lync-t3-640x360.264");
+        let clip = VideoClip::parse(stream, Duration::from_millis(33)).with_numbered_layers();
+        let start = Instant::now();
+        let mut source = VideoSource::new(clip, false, 100);
+        source.set_format(122, VideoFormat::UcSvc);
+        let mut sink = VideoSink::new();
+        sink.set_format(vec![122], VideoFormat::UcSvc);
+        let mut ssrcs = std::collections::BTreeSet::new();
+        source.begin(start);
+        for tick in 0..400 {
+            let now = start + Duration::from_millis(20) * tick;
+            source.poll(now, |header, payload| {
+                let mut packet = Vec::new();
+                header.write_packet(payload, &mut packet);
+                ssrcs.insert(header.ssrc.0);
+                sink.push(&RtpPacket::parse(&packet).unwrap(), now);
+            });
+        }
+        sink.flush(start);
+        assert_eq!(ssrcs.into_iter().collect::<Vec<_>>(), [100, 101, 102]);
+        assert_eq!((source.pictures, sink.pictures, sink.damaged), (96, 96, 0));
+        assert_eq!(sink.temporal_layers, 3);
+        assert!(sink.received == source.sent);
+    }
+}
