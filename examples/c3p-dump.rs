@@ -101,6 +101,7 @@ fn merge(name: &str, conference: &mut Conference, document: Document) -> Result<
     Ok(())
 }
 
+#[allow(clippy::indexing_slicing, reason = "a JSON object takes any key")]
 fn describe(report: &Report, name: &str, document: &Document) {
     let line = line(name, Some(document), None);
     let text = |key: &str| match &line[key] {
@@ -127,6 +128,7 @@ fn kind(document: &Document) -> &'static str {
     }
 }
 
+#[allow(clippy::indexing_slicing, reason = "a JSON object takes any key")]
 fn line(name: &str, document: Option<&Document>, error: Option<&str>) -> Value {
     let mut line = json!({
         "file": name,

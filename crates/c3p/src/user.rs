@@ -75,7 +75,8 @@ impl User {
         while let Some(tag) = reader.child()? {
             match (tag.ns, tag.local) {
                 (Ns::CI, "endpoint") => {
-                    user.endpoints.push(Endpoint::read(reader)?);
+                    let endpoint = Endpoint::read(reader)?;
+                    push_tight(&mut user.endpoints, endpoint);
                     reader.check_members(user.endpoints.len())?;
                 }
                 (Ns::CI, "display-text") if user.display_text.is_none() => {
@@ -213,7 +214,7 @@ impl Endpoint {
     fn read_child<'a>(&mut self, tag: Tag<'a>, reader: &mut Reader<'a>) -> Result<(), ParseError> {
         match (tag.ns, tag.local) {
             (Ns::CI, "media") => {
-                self.media.push(Media::read(reader)?);
+                push_tight(&mut self.media, Media::read(reader)?);
                 reader.check_members(self.media.len())?;
             }
             (Ns::CI, "status") if self.status.is_none() => {
@@ -401,13 +402,21 @@ pub(crate) fn read_roles(reader: &mut Reader<'_>) -> Result<Vec<Role>, ParseErro
     let mut roles = Vec::new();
     while let Some(tag) = reader.child()? {
         if tag.local == "entry" {
+            roles.reserve_exact(1);
             roles.push((*reader.token()?).into());
         } else {
             reader.skip()?;
         }
     }
-    roles.shrink_to_fit();
     Ok(roles)
+}
+
+/// Grows by two at first: most lists of a roster have one member or two, and are kept for long.
+fn push_tight<T>(list: &mut Vec<T>, member: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len().max(2));
+    }
+    list.push(member);
 }
 
 pub(crate) fn write_roles(roles: &[Role], local: &str, writer: &mut Writer<'_>) {
