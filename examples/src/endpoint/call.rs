@@ -9,7 +9,7 @@ use serde_json::json;
 use sip::{Body, EndCause, Headers, NameAddr, RequestId, SessionId, StatusCode, UaEvent};
 use tokio::time::sleep_until;
 
-use super::outcome::{self, CallError, CallReport, StreamReport};
+use super::outcome::{CallError, CallReport, report_of};
 use super::setup::{self, Making};
 use super::stream::{Media, Stream};
 use super::{CallPlan, Endpoint};
@@ -523,63 +523,6 @@ impl<'e> Call<'e> {
             "status": status,
         }));
     }
-}
-
-fn report_of(stream: &mut Stream, now: Instant) -> StreamReport {
-    let statistics = stream.statistics();
-    let agreed = stream.agreed.as_ref();
-    let codec = agreed.and_then(sdp::AgreedMedia::main_codec);
-    let mut report = StreamReport {
-        kind: stream.kind(),
-        codec: codec.map(|codec| codec.codec.name.clone()).unwrap_or_default(),
-        encrypted: statistics.encrypted,
-        ice: agreed.is_some_and(|agreed| agreed.remote.ice.is_some()),
-        sent: statistics.sent.packets,
-        received: statistics.received.packets,
-        sent_octets: statistics.sent.payload_octets,
-        received_octets: statistics.received.payload_octets,
-        lost: statistics.lost,
-        units_sent: 0,
-        units_received: 0,
-        damaged: 0,
-        keyframes: 0,
-        temporal_layers: 0,
-        oversized: 0,
-        keyframe_requests_sent: stream.counted.keyframe_requests_sent,
-        keyframe_requests_received: stream.counted.keyframe_requests_received,
-        source_requests_sent: stream.counted.source_requests_sent,
-        source_requests_received: stream.counted.source_requests_received,
-        refreshes: 0,
-        rtcp_received: statistics.rtcp_received,
-        digits: String::new(),
-        sent_stream: Vec::new(),
-        received_stream: Vec::new(),
-        received_audio: Vec::new(),
-        heads: core::mem::take(&mut stream.heads),
-    };
-    match &mut stream.media {
-        Media::Audio(source, sink) => {
-            report.units_sent = source.clip_packets;
-            report.digits = core::mem::take(&mut sink.digits);
-            report.received_audio = outcome::audio_payloads(sink);
-            report.codec = source.codec().to_owned();
-        }
-        Media::Video(source, sink) => {
-            sink.flush(now);
-            report.units_received = sink.pictures;
-            report.damaged = sink.damaged;
-            report.keyframes = sink.keyframes;
-            report.temporal_layers = sink.temporal_layers;
-            report.received_stream = core::mem::take(&mut sink.received);
-            if let Some(source) = source {
-                report.units_sent = source.pictures;
-                report.oversized = source.oversized;
-                report.refreshes = source.refreshes;
-                report.sent_stream = core::mem::take(&mut source.sent);
-            }
-        }
-    }
-    report
 }
 
 /// The description in a body.
