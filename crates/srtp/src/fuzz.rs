@@ -14,7 +14,8 @@ pub fn sdes(data: &[u8]) {
     for key in &line.keys {
         let inline = key.to_inline();
         let secret = inline.split(['|', ':']).nth(1).unwrap_or_default();
-        assert!(!shown.contains(secret));
+        // Unless a session parameter that we do not know repeats it.
+        assert!(!shown.contains(secret) || text.matches(secret).count() > 1);
         assert_eq!(KeyParams::parse(line.suite, &inline).as_ref(), Ok(key));
     }
     let options = line.session.to_options();
@@ -59,7 +60,10 @@ pub fn unprotect(data: &[u8]) {
         let protected = buffer.get(..len).unwrap_or_default().to_vec();
         let mut received = protected.clone();
         match receiver.unprotect_rtp(&mut received) {
-            Ok(len) => assert_eq!(received.get(..len), Some(packet)),
+            Ok(len) if !looks_like_cryptex(packet) => {
+                assert_eq!(received.get(..len), Some(packet));
+            }
+            Ok(_) => {}
             Err(error) => assert!(looks_like_cryptex(packet), "{error}"),
         }
         if !looks_like_cryptex(packet) {
