@@ -12,7 +12,7 @@ mod world;
 
 use std::time::Duration;
 
-use linkspan_gateway::{Side, StreamKind};
+use linkspan_gateway::{DropReason, Side, StreamKind};
 use linkspan_svc::{ExtractOptions, extract};
 use linkspan_testnet::Link;
 use world::{Behaviour, World, config};
@@ -425,7 +425,7 @@ fn a_receiver_of_mode_0_gets_what_fits_and_the_rest_is_counted() {
         World::new(19, config(), Behaviour::of(Side::Lync), standard.clone(), Link::default());
     call(&mut world, Side::Lync, 7);
     assert!(world.standard.stream(StreamKind::Video).received_pictures > 25);
-    assert_eq!(dropped(&world, linkspan_gateway::DropReason::OversizeNal), 0);
+    assert_eq!(dropped(&world, DropReason::OversizeNal), 0);
     mute(&mut world);
     hang_up(&mut world, Side::Lync);
 
@@ -434,12 +434,12 @@ fn a_receiver_of_mode_0_gets_what_fits_and_the_rest_is_counted() {
     lync.picture = world::endpoint::pictures(&world::endpoint::media_file("standard-640x360.264"));
     let mut world = World::new(20, config(), lync, standard, Link::default());
     call(&mut world, Side::Lync, 8);
-    assert!(dropped(&world, linkspan_gateway::DropReason::OversizeNal) > 10, "{:#?}", world.tail());
+    assert!(dropped(&world, DropReason::OversizeNal) > 10, "{:#?}", world.tail());
     mute(&mut world);
     hang_up(&mut world, Side::Lync);
 }
 
-fn dropped(world: &World, wanted: linkspan_gateway::DropReason) -> u64 {
+fn dropped(world: &World, wanted: DropReason) -> u64 {
     let count = |event: &linkspan_gateway::GatewayEvent| match event {
         linkspan_gateway::GatewayEvent::Dropped { reason, count, .. } if *reason == wanted => {
             *count
@@ -608,4 +608,60 @@ fn reports_come_every_five_seconds_also_on_hold() {
         let video = statistics.kind == Some(StreamKind::Video);
         assert_eq!(statistics.picture, video.then_some((640, 360)), "{stream}");
     }
+}
+
+/// A Lync client whose temporal layers have numbers and sources of their own, 30 pictures a second.
+fn layered() -> Behaviour {
+    let mut lync = Behaviour::of(Side::Lync);
+    lync.picture = world::endpoint::numbered(&lync.picture);
+    lync.source_per_layer = true;
+    lync.interval = Duration::from_millis(33);
+    lync
+}
+
+/// How many layers of Lync's video came too late for their pictures.
+fn late_layers(world: &World) -> u64 {
+    let statistics = world.events.iter().find_map(|event| match event {
+        linkspan_gateway::GatewayEvent::Statistics { stream, statistics } => {
+            let video = statistics.kind == Some(StreamKind::Video);
+            (stream.side == Side::Lync && video).then_some(statistics)
+        }
+        _ => None,
+    });
+    statistics.expect("the call is over").dropped(DropReason::LateLayer)
+}
+
+#[test]
+fn temporal_layers_on_sources_of_their_own_arrive_as_one_stream() {
+    let standard = Behaviour::of(Side::Standard);
+    let mut world = World::new(70, config(), layered(), standard, Link::default());
+    call(&mut world, Side::Lync, 6);
+    // What waits for other sources gets out by its timer.
+    quiet(&mut world);
+    let lync = world.lync.stream(StreamKind::Video);
+    assert_eq!(lync.layers.len(), 3);
+    let expected = extract(&lync.sent_video, &ExtractOptions::avc_base());
+    let sent = lync.sent_pictures;
+    let standard = world.standard.stream(StreamKind::Video);
+    assert_eq!((standard.received_pictures, standard.damaged), (sent, 0));
+    assert!(sent > 90, "{sent}");
+    assert!(standard.received_video == expected, "every picture, in order");
+    hang_up(&mut world, Side::Lync);
+    assert_eq!(late_layers(&world), 0);
+}
+
+#[test]
+fn a_layer_behind_its_picture_is_counted() {
+    // Two pictures with one timestamp are one picture (RFC 6190 §6.2): when its base layer has
+    // gone out, what else comes of it is too late.
+    let mut lync = layered();
+    lync.repeats_timestamp_at = Some(5);
+    let standard = Behaviour::of(Side::Standard);
+    let mut world = World::new(71, config(), lync, standard, Link::default());
+    call(&mut world, Side::Lync, 6);
+    quiet(&mut world);
+    let sent = world.lync.stream(StreamKind::Video).sent_pictures;
+    assert_eq!(world.standard.stream(StreamKind::Video).received_pictures, sent - 1);
+    hang_up(&mut world, Side::Lync);
+    assert_eq!(late_layers(&world), 1);
 }

@@ -153,6 +153,9 @@ pub(super) fn pictures(
         statistics.temporal_layers = statistics.temporal_layers.max(layers);
         statistics.picture = picture.size.or(statistics.picture);
     }
+    for _ in 0..path.take_late_layers() {
+        stream.drop_one(DropReason::LateLayer);
+    }
     stream.video = Some(path);
 }
 

@@ -349,13 +349,15 @@ pub enum DropReason {
     OversizeNal,
     /// Video before the first keyframe, or after a loss until the next one.
     AwaitingKeyframe,
+    /// A layer of a picture that had gone out already without it.
+    LateLayer,
     /// A queue is full.
     QueueFull,
 }
 
 impl DropReason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Unknown,
         Self::MalformedStun,
         Self::UnauthenticatedStun,
@@ -373,6 +375,7 @@ impl DropReason {
         Self::MalformedPayload,
         Self::OversizeNal,
         Self::AwaitingKeyframe,
+        Self::LateLayer,
         Self::QueueFull,
     ];
 
@@ -397,6 +400,7 @@ impl DropReason {
             Self::MalformedPayload => "malformed-payload",
             Self::OversizeNal => "oversize-nal",
             Self::AwaitingKeyframe => "awaiting-keyframe",
+            Self::LateLayer => "late-layer",
             Self::QueueFull => "queue-full",
         }
     }

@@ -19,6 +19,8 @@ pub(super) struct VideoPath {
     from: StreamCodec,
     to: Option<(StreamCodec, usize)>,
     depacketizer: Depacketizer,
+    /// Late layers that have been told.
+    late_layers: u64,
     rewriter: Rewrite,
     packetizer: Option<Packetizer>,
     /// Since when nothing but a keyframe is let through.
@@ -68,7 +70,8 @@ pub(super) struct Picture {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A simulcast stream is given up after so long without a picture.
 const SWITCH: Duration = Duration::from_secs(2);
-/// An access unit that waits for missing packets is given out after so long.
+/// An access unit that waits for missing packets, or for layers from other sources, is given out
+/// after so long a silence of all of them: longer than packets are waited for while others come.
 const REORDER: Duration = Duration::from_millis(120);
 
 impl VideoPath {
@@ -82,6 +85,7 @@ impl VideoPath {
             from,
             to: None,
             depacketizer: Depacketizer::new(DepacketizerConfig { format, limits }),
+            late_layers: 0,
             rewriter: Rewrite::Pass,
             packetizer: None,
             waiting: Some(now),
@@ -180,6 +184,12 @@ impl VideoPath {
 
     pub(super) fn poll_access_unit(&mut self) -> Option<AccessUnit> {
         self.depacketizer.poll_access_unit()
+    }
+
+    /// How many layers have come after their pictures since this was asked last.
+    pub(super) fn take_late_layers(&mut self) -> u64 {
+        let all = self.depacketizer.late_layers();
+        all.saturating_sub(core::mem::replace(&mut self.late_layers, all))
     }
 
     /// Gives the memory of an access unit back.
@@ -342,5 +352,181 @@ pub(super) fn write_packet(
     buffer.resize(RtpHeader::LEN + len, 0);
     if let Some(room) = buffer.get_mut(RtpHeader::LEN..) {
         payload(room);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use linkspan_svc::{AccessUnitReader, ExtractOptions, extract};
+
+    use super::*;
+
+    const PICTURE: Duration = Duration::from_nanos(1_000_000_000 / 30);
+
+    fn stream() -> Vec<u8> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/media/");
+        std::fs::read(format!("{folder}lync-t3-640x360.264")).unwrap()
+    }
+
+    /// The pictures of a stream, the layers numbered in the priority ids of their prefixes.
+    fn pictures(stream: &[u8]) -> Vec<AccessUnit> {
+        let mut reader = AccessUnitReader::new(stream);
+        let (mut units, mut unit) = (Vec::new(), AccessUnit::default());
+        while reader.read_into(&mut unit) {
+            let mut numbered = AccessUnit::new(0);
+            for nal in &unit {
+                let mut octets = nal.bytes.to_vec();
+                if let [head, first, _, third, ..] = &mut octets[..]
+                    && matches!(*head & 0x1f, 14 | 20)
+                {
+                    *first = *first & 0xc0 | *third >> 5;
+                }
+                numbered.push(&octets);
+            }
+            units.push(numbered);
+        }
+        units
+    }
+
+    /// A Lync sender, the video path of the gateway, and a plain receiver.
+    struct Bench {
+        path: VideoPath,
+        output: VideoOutput,
+        packetizer: Packetizer,
+        sequences: BTreeMap<u32, SequenceNumber>,
+        start: Instant,
+        receiver: Depacketizer,
+        /// When each picture went out, and its octets.
+        passed: Vec<(Duration, Vec<u8>)>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let start = Instant::now();
+            let mut path = VideoPath::new(StreamCodec::H264Uc, 1 << 20, start);
+            path.set_receiver(StreamCodec::H264 { single_nal: false }, 1_100, 1_000, start);
+            Self {
+                path,
+                output: VideoOutput::new(9, 1, 0),
+                packetizer: Packetizer::new(PacketizerConfig::uc_svc(1_100)),
+                sequences: BTreeMap::new(),
+                start,
+                receiver: Depacketizer::new(DepacketizerConfig::new(PayloadFormat::Avc)),
+                passed: Vec::new(),
+            }
+        }
+
+        /// Sends a picture `after` the start, each layer on the source that `source` names.
+        fn send(&mut self, unit: &AccessUnit, after: Duration, source: fn(u8) -> u32) {
+            self.wait(after);
+            let now = self.start + after;
+            let timestamp = u32::try_from(after.as_micros() * 9 / 100).unwrap();
+            for payload in self.packetizer.packetize(unit).iter() {
+                let ssrc = source(payload.prid());
+                let sequence = self.sequences.entry(ssrc).or_insert(SequenceNumber(1));
+                let header = RtpHeader {
+                    marker: payload.marker,
+                    sequence: *sequence,
+                    timestamp,
+                    ssrc: Ssrc(ssrc),
+                    ..RtpHeader::default()
+                };
+                *sequence = sequence.next();
+                self.path.push(header, &payload.to_vec(), now).unwrap();
+            }
+            self.collect(after);
+        }
+
+        /// Lets time pass, with every timer at its time.
+        fn wait(&mut self, until: Duration) {
+            while let Some(at) = self.path.poll_timeout().filter(|at| *at < self.start + until) {
+                self.path.handle_timeout(at);
+                self.collect(at - self.start);
+            }
+        }
+
+        fn collect(&mut self, after: Duration) {
+            let now = self.start + after;
+            let (receiver, passed) = (&mut self.receiver, &mut self.passed);
+            while let Some(unit) = self.path.poll_access_unit() {
+                self.path.forward(unit, &mut self.output, 96, now, |header, len, payload| {
+                    let mut octets = vec![0; len];
+                    payload(&mut octets);
+                    let meta = PayloadMeta {
+                        ssrc: header.ssrc.0,
+                        sequence: header.sequence.0,
+                        timestamp: header.timestamp,
+                        marker: header.marker,
+                    };
+                    receiver.push(meta, &octets).unwrap();
+                    while let Some(unit) = receiver.poll_access_unit() {
+                        passed.push((after, unit.annex_b().to_vec()));
+                    }
+                });
+            }
+        }
+
+        fn octets(&self) -> Vec<u8> {
+            self.passed.iter().flat_map(|(_, octets)| octets.clone()).collect()
+        }
+    }
+
+    #[test]
+    fn layers_on_sources_of_their_own_come_out_as_one_stream() {
+        let stream = stream();
+        let units = pictures(&stream);
+        let mut bench = Bench::new();
+        for (index, unit) in (0..).zip(&units) {
+            bench.send(unit, PICTURE * index, |prid| 100 + u32::from(prid));
+        }
+        assert_eq!(bench.sequences.len(), 3);
+        bench.wait(Duration::from_secs(60));
+        assert_eq!(bench.passed.len(), units.len());
+        assert!(bench.octets() == extract(&stream, &ExtractOptions::avc_base()));
+        assert_eq!(bench.path.take_late_layers(), 0);
+    }
+
+    #[test]
+    fn the_last_picture_of_a_stream_that_stops_goes_out_in_time() {
+        let units = pictures(&stream());
+        let mut bench = Bench::new();
+        // The second source is new: whether its picture is the next one, nobody knows yet.
+        for (index, unit) in (0..).zip(&units[..2]) {
+            bench.send(unit, PICTURE * index, |prid| 100 + u32::from(prid));
+        }
+        bench.wait(Duration::from_secs(60));
+        let times: Vec<_> = bench.passed.iter().map(|(after, _)| *after).collect();
+        assert_eq!(times, [Duration::ZERO, PICTURE + REORDER]);
+        assert_eq!(bench.path.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_picture_of_a_single_source_waits_for_nothing() {
+        let units = pictures(&stream());
+        let mut bench = Bench::new();
+        for (index, unit) in (0..).zip(&units) {
+            bench.send(unit, PICTURE * index, |_| 100);
+        }
+        let times: Vec<_> = bench.passed.iter().map(|(after, _)| *after).collect();
+        let sent: Vec<_> = (0..).zip(&units).map(|(index, _)| PICTURE * index).collect();
+        assert_eq!(times, sent);
+    }
+
+    #[test]
+    fn layers_behind_their_picture_are_told_once() {
+        let units = pictures(&stream());
+        let mut bench = Bench::new();
+        for (index, unit) in (0..).zip(&units[..4]) {
+            bench.send(unit, PICTURE * index, |prid| 100 + u32::from(prid));
+        }
+        // A base picture, and one of the highest layer with the same timestamp.
+        for unit in &units[4..6] {
+            bench.send(unit, PICTURE * 4, |prid| 100 + u32::from(prid));
+        }
+        bench.wait(Duration::from_secs(1));
+        assert_eq!(bench.passed.len(), 5);
+        assert_eq!((bench.path.take_late_layers(), bench.path.take_late_layers()), (1, 0));
     }
 }

@@ -1,5 +1,6 @@
 //! One scripted end of a call: signalling, and real media through the crate's own transport.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,10 @@ pub(crate) struct Behaviour {
     pub(crate) picture: Vec<AccessUnit>,
     /// Time between two pictures.
     pub(crate) interval: Duration,
+    /// Each layer of the picture on a source of its own, by its priority id.
+    pub(crate) source_per_layer: bool,
+    /// This picture has the timestamp of the one before it.
+    pub(crate) repeats_timestamp_at: Option<usize>,
     /// Offers no audio codec that anybody else has.
     pub(crate) odd_codecs: bool,
 }
@@ -67,6 +72,8 @@ impl Behaviour {
                 Side::Standard => "standard-640x360.264",
             })),
             interval: Duration::from_millis(100),
+            source_per_layer: false,
+            repeats_timestamp_at: None,
             odd_codecs: false,
         }
     }
@@ -76,6 +83,23 @@ impl Behaviour {
 pub(crate) fn media_file(name: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/media/");
     std::fs::read(format!("{folder}{name}")).expect("a stream of the examples")
+}
+
+/// Numbers the temporal layers in the priority ids of their prefix NAL units, as Lync does
+/// ([MS-H264PF] 3.1.5).
+pub(crate) fn numbered(units: &[AccessUnit]) -> Vec<AccessUnit> {
+    let number = |unit: &AccessUnit| {
+        let mut to = AccessUnit::new(unit.timestamp());
+        for nal in unit {
+            let mut octets = nal.bytes.to_vec();
+            if matches!(octets[0] & 0x1f, 14 | 20) {
+                octets[1] = octets[1] & 0xc0 | octets[3] >> 5;
+            }
+            to.push(&octets);
+        }
+        to
+    };
+    units.iter().map(number).collect()
 }
 
 /// The access units of an Annex B stream.
@@ -119,6 +143,7 @@ pub(crate) struct Stream {
     port: u16,
     agreed: Option<AgreedStream>,
     sequence: SequenceNumber,
+    pub(crate) layers: BTreeMap<u8, SequenceNumber>,
     timestamp: u32,
     next: Option<Instant>,
     pub(crate) sent_audio: Vec<Vec<u8>>,
@@ -325,6 +350,7 @@ impl Endpoint {
             port,
             agreed: None,
             sequence: SequenceNumber(codec_at_20ms),
+            layers: BTreeMap::new(),
             timestamp: 90_000,
             next: None,
             sent_audio: Vec::new(),
@@ -664,7 +690,9 @@ impl Stream {
     fn send_video(&mut self, side: Side, behaviour: &Behaviour, now: Instant) {
         self.next = Some(now + behaviour.interval);
         let ticks = u32::try_from(behaviour.interval.as_millis() * 90).unwrap();
-        self.timestamp = self.timestamp.wrapping_add(ticks);
+        if behaviour.repeats_timestamp_at != Some(self.sent_pictures) {
+            self.timestamp = self.timestamp.wrapping_add(ticks);
+        }
         let waits = side == Side::Lync && behaviour.waits_for_source_request;
         if !self.transport.is_connected() || (waits && self.source_requests.is_empty()) {
             return;
@@ -686,16 +714,17 @@ impl Stream {
         self.sent_video.extend_from_slice(unit.annex_b());
         let Some(packetizer) = &mut self.packetizer else { return };
         for payload in packetizer.packetize(unit).iter() {
-            // Lync sends each layer with an SSRC of its own; one sequence space each is kept
-            // simple here by sending all on one, as SIPE does.
+            // Lync sends each layer with an SSRC of its own, SIPE all on one.
+            let layer = if behaviour.source_per_layer { payload.prid() } else { 0 };
+            let sequence = self.layers.entry(layer).or_insert(self.sequence);
             let header = RtpHeader {
                 marker: payload.marker,
                 payload_type: PayloadType(payload_type),
-                sequence: self.sequence,
+                sequence: *sequence,
                 timestamp: self.timestamp,
-                ssrc: Ssrc(self.transport.ssrc()),
+                ssrc: Ssrc(self.transport.ssrc() + u32::from(layer)),
             };
-            self.sequence = self.sequence.next();
+            *sequence = sequence.next();
             let mut octets = Vec::new();
             header.write_packet(&payload.to_vec(), &mut octets);
             self.transport.send_rtp(BytesMut::from(&octets[..]), now).unwrap();
