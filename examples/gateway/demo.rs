@@ -261,7 +261,10 @@ impl Plans {
             longest: Some(LONGEST - Duration::from_secs(1)),
             ..CallPlan::default()
         };
-        Self { lync: plan(440.0, "12#", LYNC_STREAM), room: plan(660.0, "*90", ROOM_STREAM) }
+        let mut lync = plan(440.0, "12#", LYNC_STREAM);
+        // As a Lync client does: each temporal layer has its own priority id and source.
+        lync.video = lync.video.map(|clip| clip.with_numbered_layers());
+        Self { lync, room: plan(660.0, "*90", ROOM_STREAM) }
     }
 
     fn of(&self, caller: Side) -> (CallPlan, CallPlan) {

@@ -176,7 +176,7 @@ impl VideoSource {
                 self.wanted = true;
             }
             State::Waiting { until: None } => self.wanted = true,
-            // What was asked for is on its way already.
+            // What was asked for is on its way already, or soon will be.
             _ if self.last_keyframe.is_some_and(|at| now < at + KEYFRAME_GAP) => {}
             State::Playing { position, due } => {
                 let count = self.clip.units.len();
@@ -225,7 +225,8 @@ impl VideoSource {
         while let State::Playing { position, due } = self.state
             && due <= now
         {
-            self.send_unit(position, now, &mut send);
+            // Each picture has a time of its own, even when two leave at once after a stall.
+            self.send_unit(position, due, &mut send);
             let next = position + 1;
             self.state = if next < self.clip.units.len() {
                 State::Playing { position: next, due: due + self.clip.picture_time }
@@ -372,8 +373,9 @@ const MAX_PAYLOAD: usize = 1_200;
 /// Without any request pictures begin so long after the way is open ([MS-RTP]: not every receiver
 /// asks).
 const UNASKED: Duration = Duration::from_millis(1_500);
-/// Requests that follow a keyframe more closely were sent before it arrived.
-const KEYFRAME_GAP: Duration = Duration::from_millis(400);
+/// Requests that follow a keyframe more closely are answered by the clip's next one: a clip with a
+/// keyframe at least so often is played whole, whenever the requests come.
+const KEYFRAME_GAP: Duration = Duration::from_millis(1_700);
 
 #[cfg(test)]
 mod tests {
