@@ -131,11 +131,8 @@ impl Gateway {
     /// The next SIP message to send.
     pub fn poll_sip_transmit(&mut self) -> Option<sip::Transmit> {
         for side in [Side::Lync, Side::Standard] {
-            if let Some(mut transmit) = self.core.agent(side).poll_transmit() {
+            if let Some(transmit) = self.core.agent(side).poll_transmit() {
                 let path = transmit.path;
-                if transmit.payload.starts_with(b"INVITE ") {
-                    self.count_hop(side, &mut transmit);
-                }
                 if path.connection.is_none() && path.transport.is_reliable() {
                     self.peers.insert(path.remote, side);
                 }
@@ -245,24 +242,6 @@ impl Gateway {
             };
             transport && same
         })
-    }
-
-    /// A second leg's INVITE goes on with the caller's count of hops (RFC 3261 §16.6 step 3), so
-    /// that a loop through other machines ends; the user agent begins at 70 as an endpoint does.
-    fn count_hop(&self, side: Side, transmit: &mut sip::Transmit) {
-        const FRESH: &[u8] = b"\r\nMax-Forwards: 70\r\n";
-        let Ok(message) = sip::Message::parse(&transmit.payload) else { return };
-        let call_id = message.header("Call-ID").unwrap_or_default();
-        let call =
-            self.core.call_ids.get(&(side, call_id.into())).and_then(|id| self.calls.get(id));
-        let Some(hops) = call.and_then(|call| call.hops_left(side)) else { return };
-        let octets = &transmit.payload;
-        let Some(at) = octets.windows(FRESH.len()).position(|w| w == FRESH) else { return };
-        let (before, after) = (octets.get(..at), octets.get(at + FRESH.len()..));
-        if let (Some(before), Some(after)) = (before, after) {
-            let line = format!("\r\nMax-Forwards: {hops}\r\n");
-            transmit.payload = [before, line.as_bytes(), after].concat().into();
-        }
     }
 
     /// 100 Trying shows that a next hop lives; the user agent keeps it to itself.

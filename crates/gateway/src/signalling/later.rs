@@ -276,6 +276,9 @@ impl Call {
     ) {
         let Some(session) = self.legs.of(to).session else { return };
         let mut headers = Headers::new();
+        if to == self.callee() {
+            headers.push("Max-Forwards", self.hops_left());
+        }
         if to == Side::Lync {
             headers.push("Ms-Conversation-ID", &self.target.conversation);
             // [MS-SDPEXT] 3.1.5.23.1 puts `sip.rendering` beside a hold; the description decides.

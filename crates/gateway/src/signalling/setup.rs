@@ -307,6 +307,7 @@ impl Call {
         let description = &self.offered.as_ref()?.description;
         let mut headers = Headers::new();
         headers.push(MARK, &core.mark);
+        headers.push("Max-Forwards", self.hops_left());
         let mut from = self.target.from.clone();
         if callee == Side::Lync {
             // Trusted links carry the caller's identity; no signature is needed there.
@@ -329,9 +330,9 @@ impl Call {
         })
     }
 
-    /// `Max-Forwards` of the INVITE to the callee.
-    pub(crate) fn hops_left(&self, side: Side) -> Option<u32> {
-        (side == self.callee()).then(|| self.target.max_forwards.saturating_sub(1))
+    /// `Max-Forwards` of an INVITE to the callee, so that a loop through other machines ends.
+    pub(super) fn hops_left(&self) -> String {
+        self.target.max_forwards.saturating_sub(1).to_string()
     }
 
     /// A provisional response has come, be it only 100: the hop is waited for.

@@ -40,7 +40,7 @@ pub struct OutgoingInvite {
     pub routes: Vec<NameAddr>,
     /// Call-ID; drawn by the engine where it is `None`.
     pub call_id: Option<String>,
-    /// Further headers.
+    /// Further headers; a `Max-Forwards` among them takes the place of 70.
     pub headers: Headers,
     /// The offer.
     pub body: Option<Body>,
@@ -119,6 +119,10 @@ impl UserAgent {
         }
         if !self.config.product.is_empty() {
             request.headers.push("User-Agent", &self.config.product);
+        }
+        // A back-to-back user agent goes on with the count of what it passes on (RFC 3261 §16.6).
+        if let Some(hops) = headers.first("Max-Forwards") {
+            request.headers.set("Max-Forwards", hops);
         }
         request.body = merge(&mut request.headers, headers, body);
     }
