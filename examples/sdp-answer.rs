@@ -29,11 +29,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use linkspan_examples::{Report, Style};
 use linkspan_sdp::{
-    Codec, EncryptionLevel, IceMode, LocalMedia, Profile, Refusal, RtpMap, Session,
-    SessionDescription,
+    Codec, EncryptionLevel, IceMode, LocalMedia, Profile, RtpMap, Session, SessionDescription,
 };
 use serde::Deserialize;
-use serde_json::json;
 
 /// Answers an offer as an endpoint with given capabilities would.
 ///
@@ -70,16 +68,7 @@ fn main() -> ExitCode {
     let report = Report::stdout(Style::from_flag(arguments.json));
     match run(&arguments, &report) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{}: {error}", arguments.offer.display());
-            let refusal = error.downcast_ref::<Refusal>();
-            report.json(&json!({
-                "error": error.to_string(),
-                "status": refusal.map(Refusal::status),
-                "encryption_mismatch": refusal.is_some_and(Refusal::is_encryption_mismatch),
-            }));
-            ExitCode::FAILURE
-        }
+        Err(error) => print::refused(&report, &arguments.offer, error.as_ref()),
     }
 }
 

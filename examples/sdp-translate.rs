@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use linkspan_examples::{Report, Style};
 use linkspan_sdp::{
-    EncryptionLevel, LocalMedia, Profile, Refusal, SessionDescription,
+    EncryptionLevel, LocalMedia, Profile, SessionDescription,
     translate::{self, MediaOutcome, Outcome},
 };
 use serde_json::json;
@@ -63,16 +63,7 @@ fn main() -> ExitCode {
     let report = Report::stdout(Style::from_flag(arguments.json));
     match run(&arguments, &report) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{}: {error}", arguments.file.display());
-            let refusal = error.downcast_ref::<Refusal>();
-            report.json(&json!({
-                "error": error.to_string(),
-                "status": refusal.map(Refusal::status),
-                "encryption_mismatch": refusal.is_some_and(Refusal::is_encryption_mismatch),
-            }));
-            ExitCode::FAILURE
-        }
+        Err(error) => print::refused(&report, &arguments.file, error.as_ref()),
     }
 }
 

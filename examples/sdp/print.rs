@@ -1,12 +1,15 @@
-//! What `sdp-answer` and `sdp-translate` share: reading a file, one line of JSON, local media.
+//! What `sdp-answer` and `sdp-translate` share: reading a file, one line of JSON, refusals, local
+//! media.
 
+use std::error::Error;
 use std::io::{self, Read};
 use std::path::Path;
+use std::process::ExitCode;
 
-use linkspan_examples::random_octets;
+use linkspan_examples::{Report, random_octets};
 use linkspan_sdp::{
     Candidate, CandidateKind, CandidateTransport, Crypto, Dialect, IceMode, LocalIce, LocalMedia,
-    MediaKind, MediaView, Profile, SessionDescription,
+    MediaKind, MediaView, Profile, Refusal, SessionDescription,
 };
 use linkspan_srtp::{KeyParams, Suite};
 use serde_json::{Value, json};
@@ -19,6 +22,18 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
         return Ok(octets);
     }
     std::fs::read(path)
+}
+
+/// Says why there is no description, and what a SIP element would answer.
+pub(crate) fn refused(report: &Report, file: &Path, error: &(dyn Error + 'static)) -> ExitCode {
+    eprintln!("{}: {error}", file.display());
+    let refusal = error.downcast_ref::<Refusal>();
+    report.json(&json!({
+        "error": error.to_string(),
+        "status": refusal.map(Refusal::status),
+        "encryption_mismatch": refusal.is_some_and(Refusal::is_encryption_mismatch),
+    }));
+    ExitCode::FAILURE
 }
 
 /// The line that `--json` prints for a description.
