@@ -82,6 +82,21 @@ fn single_nal_mode_reports_what_it_cannot_send() {
     assert_eq!(sent, [(2, false), (1_200, true)]);
 }
 
+#[test]
+fn a_lenient_receiver_of_single_nal_units_gets_fragments() {
+    let mut unit = AccessUnit::new(0);
+    unit.push(&[0x67, 1]);
+    unit.push(&[0x68, 1]);
+    unit.push(&[0x65; 1_300]);
+    let config = PacketizerConfig::avc(PacketizationMode::SingleNalOrFragments, 1_200);
+    let mut packetizer = Packetizer::new(config);
+    let payloads = packetizer.packetize(&unit);
+    assert_eq!(payloads.oversized(), 0);
+    let sent: Vec<_> = payloads.iter().map(|p| (p.to_vec()[0] & 0x1f, p.len(), p.marker)).collect();
+    // No aggregation, and fragments only of what is longer than a payload.
+    assert_eq!(sent, [(7, 2, false), (8, 2, false), (28, 1_200, false), (28, 103, true)]);
+}
+
 /// The UDP payloads of an Ethernet capture, by source and destination port.
 fn udp(capture: &[u8]) -> Vec<((u16, u16), &[u8])> {
     let mut found = Vec::new();

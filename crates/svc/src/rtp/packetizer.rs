@@ -165,7 +165,7 @@ impl Packetizer {
 
     fn fragment(&mut self, item: usize, len: usize) {
         let room = self.config.max_payload.saturating_sub(2);
-        if !self.config.aggregates() || room == 0 {
+        if !self.config.fragments() || room == 0 {
             self.oversized += 1;
             return;
         }
@@ -212,6 +212,15 @@ impl PacketizerConfig {
     }
 
     const fn aggregates(&self) -> bool {
+        !matches!(
+            self.format,
+            PacketizerFormat::Avc {
+                mode: PacketizationMode::SingleNal | PacketizationMode::SingleNalOrFragments
+            }
+        )
+    }
+
+    const fn fragments(&self) -> bool {
         !matches!(self.format, PacketizerFormat::Avc { mode: PacketizationMode::SingleNal })
     }
 
@@ -240,9 +249,16 @@ pub enum PacketizerFormat {
 /// `packetization-mode` (RFC 6184 §6).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum PacketizationMode {
-    /// 0: each payload is one whole NAL unit.
+    /// 0: each payload is one whole NAL unit; a longer one is left out.
     #[default]
     SingleNal,
+    /// 0 as well, but a NAL unit longer than a payload goes as FU-A.
+    ///
+    /// RFC 6184 §6.2 keeps FU-A from receivers of mode 0. Many that declare it, or that declare no
+    /// mode at all, read FU-A all the same (baresip's depacketizer asks for no mode), and a
+    /// sender's slices cannot be cut without decoding them: the choice is between this and no
+    /// picture. A setting for a side that is known to take it, not a default.
+    SingleNalOrFragments,
     /// 1: STAP-A and FU-A as well.
     NonInterleaved,
 }
