@@ -86,12 +86,23 @@ impl AccessUnit {
     }
 
     /// Appends octets to the last NAL unit.
+    #[inline]
     pub(crate) fn extend(&mut self, octets: &[u8]) {
         let Some(last) = self.nals.last_mut() else { return };
+        if last.start == last.end
+            && let Some(&first) = octets.first()
+        {
+            last.kind = NalType::new(first);
+        }
         self.data.extend_from_slice(octets);
         last.end = self.data.len();
-        if let Some(&first) = self.data.get(last.start) {
-            last.kind = NalType::new(first);
+    }
+
+    /// Overwrites octets of the last NAL unit; those behind its end are left out.
+    pub(crate) fn write_at<const N: usize>(&mut self, offset: usize, octets: [u8; N]) {
+        let start = self.nals.last().map_or(0, |last| last.start + offset);
+        for (to, from) in self.data.iter_mut().skip(start).zip(octets) {
+            *to = from;
         }
     }
 
@@ -100,6 +111,21 @@ impl AccessUnit {
         if let Some(last) = self.nals.pop() {
             self.data.truncate(last.start.saturating_sub(START_CODE.len()));
         }
+    }
+
+    /// An access unit that writes behind what `data` holds.
+    pub(crate) fn behind(data: Vec<u8>) -> Self {
+        Self { data, ..Self::default() }
+    }
+
+    /// The octets; the opposite of [`Self::behind`].
+    pub(crate) fn into_annex_b(self) -> Vec<u8> {
+        self.data
+    }
+
+    /// Forgets which units there are and keeps their octets.
+    pub(crate) fn forget_units(&mut self) {
+        self.nals.clear();
     }
 
     /// Appends every unit of `other`.
@@ -231,6 +257,29 @@ impl AccessUnit {
     #[must_use]
     pub fn temporal_id(&self) -> Option<u8> {
         self.nals.iter().filter(|s| s.kind.is_vcl()).find_map(|s| s.layer).map(|l| l.tid)
+    }
+}
+
+/// NAL units of one instant, wherever they are kept.
+pub(crate) trait NalList {
+    /// The NAL unit at `index`.
+    fn unit(&self, index: usize) -> Option<Nal<'_>>;
+
+    /// Them all, in decoding order.
+    fn units(&self) -> impl Iterator<Item = Nal<'_>> {
+        (0..).map_while(|index| self.unit(index))
+    }
+}
+
+impl NalList for AccessUnit {
+    fn unit(&self, index: usize) -> Option<Nal<'_>> {
+        self.nal(index)
+    }
+}
+
+impl NalList for [Nal<'_>] {
+    fn unit(&self, index: usize) -> Option<Nal<'_>> {
+        self.get(index).copied()
     }
 }
 

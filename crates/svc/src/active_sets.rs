@@ -1,6 +1,6 @@
 //! Which parameter sets an output stream has been given.
 
-use crate::access_unit::AccessUnit;
+use crate::access_unit::{AccessUnit, NalList};
 use crate::nal::NalType;
 use crate::params::{ParameterSets, Pps};
 use crate::slice::SliceHeader;
@@ -9,29 +9,55 @@ use crate::slice::SliceHeader;
 /// that comes without.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ActiveSets {
-    /// Everything seen on the input.
-    pub(crate) input: ParameterSets,
+    /// Everything seen on the input, by simulcast stream: each has numbers of its own.
+    inputs: Vec<ParameterSets>,
     /// Numbers of picture parameter sets that a passed slice has named.
     used_pps: Vec<u8>,
     used_sps: Vec<u8>,
-    /// What the receiver has.
+    /// What the receiver has, as it came in.
     output: ParameterSets,
 }
 
+/// Simulcast streams whose sets are kept apart; a source has seldom more than three.
+const MAX_STREAMS: usize = 8;
+
 impl ActiveSets {
-    /// Appends to `out` those sets that the kept slices of `unit` need and that `unit` does not hold
+    /// Reads a parameter set of the input.
+    pub(crate) fn update(&mut self, nal: &[u8], stream: u8) {
+        if !nal.first().is_some_and(|&b| is_set(NalType::new(b))) {
+            return;
+        }
+        let index = usize::from(stream).min(MAX_STREAMS - 1);
+        if self.inputs.len() <= index {
+            self.inputs.resize_with(index + 1, ParameterSets::default);
+        }
+        if let Some(sets) = self.inputs.get_mut(index) {
+            // An unreadable set is dropped; slices that need it are the decoder's loss either way.
+            let _ = sets.update(nal);
+        }
+    }
+
+    /// The sets that a simulcast stream has been seen to have.
+    pub(crate) fn input(&self, stream: u8) -> &ParameterSets {
+        static NONE: ParameterSets = ParameterSets::new();
+        self.inputs.get(usize::from(stream).min(MAX_STREAMS - 1)).unwrap_or(&NONE)
+    }
+
+    /// Calls `give` for those sets that the kept slices of `unit` need and that `unit` does not hold
     /// in a place of its own, and marks them as used.
     pub(crate) fn prepare(
         &mut self,
-        unit: &AccessUnit,
+        unit: &(impl NalList + ?Sized),
         keep: impl Fn(usize) -> bool,
         out: &mut AccessUnit,
+        write: impl Fn(&[u8], &mut AccessUnit, u8),
     ) {
-        let idr = unit.iter().enumerate().any(|(i, n)| keep(i) && n.kind == NalType::IdrSlice);
+        let idr = unit.units().enumerate().any(|(i, n)| n.kind == NalType::IdrSlice && keep(i));
         // Each number once, however many slices name it.
         let mut done = [0u64; 4];
-        for (index, nal) in unit.iter().enumerate() {
-            if !keep(index) || !nal.kind.is_vcl() {
+        let mut sps_done = 0u32;
+        for (index, nal) in unit.units().enumerate() {
+            if !nal.kind.is_vcl() || !keep(index) {
                 continue;
             }
             let Some(pps_id) = pps_id_of(nal.bytes) else { continue };
@@ -42,24 +68,26 @@ impl ActiveSets {
                 }
                 *word |= bit;
             }
-            let Some(pps) = self.input.pps(pps_id) else { continue };
+            let index = usize::from(nal.stream).min(MAX_STREAMS - 1);
+            let Some(input) = self.inputs.get(index) else { continue };
+            let Some(pps) = input.pps(pps_id) else { continue };
             let sps_id = pps.sps_id;
             remember(&mut self.used_pps, pps_id);
             remember(&mut self.used_sps, sps_id);
-            let pending = |known: Option<&[u8]>, wanted: Option<&[u8]>| idr || known != wanted;
-            let sps = self.input.sps_nal(sps_id);
-            if pending(self.output.sps_nal(sps_id), sps)
-                && !holds(unit, &keep, NalType::Sps, sps_id)
-                && let Some(sps) = sps
-            {
-                give(sps, nal.stream, &mut self.output, out);
-            }
-            let pps = self.input.pps_nal(pps_id);
-            if pending(self.output.pps_nal(pps_id), pps)
-                && !holds(unit, &keep, NalType::Pps, pps_id)
-                && let Some(pps) = pps
-            {
-                give(pps, nal.stream, &mut self.output, out);
+            let known = [self.output.sps_nal(sps_id), self.output.pps_nal(pps_id)];
+            let wanted = [input.sps_nal(sps_id), input.pps_nal(pps_id)];
+            let kinds = [(NalType::Sps, sps_id), (NalType::Pps, pps_id)];
+            // Compared before anything is given: the SPS of this slice changes no PPS.
+            let due = [0, 1].map(|i: usize| idr || known.get(i) != wanted.get(i));
+            for ((set, (kind, id)), due) in wanted.into_iter().zip(kinds).zip(due) {
+                let Some(set) = set.filter(|_| due) else { continue };
+                let again = kind == NalType::Sps && sps_done >> (id & 31) & 1 != 0;
+                if again || holds(unit, &keep, kind, id) {
+                    continue;
+                }
+                sps_done |= u32::from(kind == NalType::Sps) << (id & 31);
+                let _ = self.output.update(set);
+                write(set, out, nal.stream);
             }
         }
     }
@@ -78,16 +106,17 @@ impl ActiveSets {
     }
 }
 
-fn give(nal: &[u8], stream: u8, output: &mut ParameterSets, out: &mut AccessUnit) {
-    if out.iter().any(|n| n.bytes == nal) {
-        return;
-    }
-    let _ = output.update(nal);
-    out.push_in(nal, None, stream);
+const fn is_set(kind: NalType) -> bool {
+    matches!(kind, NalType::Sps | NalType::SubsetSps | NalType::Pps)
 }
 
-fn holds(unit: &AccessUnit, keep: &impl Fn(usize) -> bool, kind: NalType, id: u8) -> bool {
-    unit.iter().enumerate().any(|(index, nal)| {
+fn holds(
+    unit: &(impl NalList + ?Sized),
+    keep: &impl Fn(usize) -> bool,
+    kind: NalType,
+    id: u8,
+) -> bool {
+    unit.units().enumerate().any(|(index, nal)| {
         nal.kind == kind
             && keep(index)
             && match kind {

@@ -59,7 +59,7 @@ impl AvcToUc {
     /// [`crate::PacketizerFormat::UcSvc`].
     pub fn process(&mut self, unit: &AccessUnit) -> Option<&AccessUnit> {
         for nal in unit {
-            let _ = self.sets.input.update(nal.bytes);
+            self.sets.update(nal.bytes, nal.stream);
         }
         if !unit.iter().any(|n| n.kind.is_vcl() && keeps(&n)) {
             return None;
@@ -81,7 +81,8 @@ impl AvcToUc {
         let layer = self.config.layer(stream, first.layer.map_or(0, |l| l.tid));
         let start = self.plain.len();
         let kept = |index: usize| unit.nal(index).is_some_and(|n| keep(&n));
-        self.sets.prepare(unit, kept, &mut self.plain);
+        let write = |nal: &[u8], out: &mut AccessUnit, stream| out.push_in(nal, None, stream);
+        self.sets.prepare(unit, kept, &mut self.plain, write);
         for nal in unit.iter().filter(keep) {
             match nal.kind {
                 NalType::Sps | NalType::Pps if !self.sets.pass(nal.bytes) => continue,

@@ -33,6 +33,12 @@ pub enum ParseError {
         /// Bits of the raw byte sequence payload read behind the element.
         at: usize,
     },
+    /// A parameter set is longer than any real one, and would be kept.
+    #[error("parameter set of {len} octets")]
+    TooLong {
+        /// Its length.
+        len: usize,
+    },
     /// The unit is of another type than the function reads.
     #[error("NAL unit of another type")]
     WrongType,
@@ -44,6 +50,14 @@ pub enum ParseError {
         /// The identifier it names.
         id: u8,
     },
+}
+
+/// Why a `profile-level-id` was refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("six hexadecimal digits expected, at octet {at}")]
+pub struct ProfileError {
+    /// Offset from the start of the value.
+    pub at: usize,
 }
 
 /// Why an RTP payload was refused.

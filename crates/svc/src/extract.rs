@@ -1,4 +1,4 @@
-use crate::access_unit::AccessUnit;
+use crate::access_unit::{AccessUnit, Nal};
 use crate::active_sets::pps_id_of;
 use crate::annexb::{nal_units, write_annex_b};
 use crate::nal::{LayerId, NalType, SvcExtension};
@@ -6,7 +6,7 @@ use crate::params::{Pps, Sps};
 use crate::reader::{AccessUnitReader, StreamNal};
 use crate::sei;
 use crate::temporal::TemporalIds;
-use crate::uc_to_avc::{FrameNumbering, LayerTarget, UcToAvc};
+use crate::uc_to_avc::{FrameNumbering, LayerTarget, Rewriting};
 
 /// Extracts the sub-bitstream of an operation point from an Annex B stream (H.264 §G.8.8.1).
 ///
@@ -101,7 +101,7 @@ pub enum ExtractForm {
     Normative,
     /// Without parameter sets that no kept slice uses.
     Minimal,
-    /// What a plain AVC decoder takes, made by [`UcToAvc`]: of the highest dependency layer up to
+    /// What a plain AVC decoder takes, made as [`crate::UcToAvc`] makes it: of the highest dependency layer up to
     /// the target that does not predict from others, which may be the base layer.
     Avc,
 }
@@ -202,23 +202,26 @@ fn avc(stream: &[u8], options: &ExtractOptions, out: &mut Vec<u8>) {
         max_temporal: options.max_temporal,
         dependency: highest_avc_layer(stream, options.max_dependency),
     };
-    let mut rewriter = UcToAvc::new(target).with_numbering(options.numbering);
+    let mut rewriting = Rewriting::new(target, options.numbering);
     let mut reader = AccessUnitReader::new(stream);
-    let mut unit = AccessUnit::default();
+    let mut unit: Vec<Nal<'_>> = Vec::new();
+    let mut written = AccessUnit::behind(core::mem::take(out));
     for index in 0.. {
         let nals = reader.read_nals();
         if nals.is_empty() {
             break;
         }
-        unit.reset(0);
-        for nal in nals {
-            let layer = nal.layer.or_else(|| nal.kind.is_vcl().then(|| temporal.layer(index, nal)));
-            unit.push_in(nal.located.bytes, layer, nal.stream);
-        }
-        if let Some(avc) = rewriter.process(&unit) {
-            out.extend_from_slice(avc.annex_b());
-        }
+        unit.clear();
+        unit.extend(nals.iter().map(|nal| Nal {
+            bytes: nal.located.bytes,
+            kind: nal.kind,
+            layer: nal.layer.or_else(|| nal.kind.is_vcl().then(|| temporal.layer(index, nal))),
+            stream: nal.stream,
+        }));
+        rewriting.process(&unit[..], &mut written);
+        written.forget_units();
     }
+    *out = written.into_annex_b();
 }
 
 /// The highest dependency layer up to `max` whose slices do without lower layers.

@@ -28,7 +28,6 @@ pub struct LossGate {
     config: GateConfig,
     sets: ParameterSets,
     dpb: Dpb<bool>,
-    slices: SliceReader,
     started: bool,
     request: Option<KeyframeRequest>,
     last_request: Option<u32>,
@@ -42,7 +41,6 @@ impl LossGate {
             config,
             sets: ParameterSets::new(),
             dpb: Dpb::default(),
-            slices: SliceReader::default(),
             started: false,
             request: None,
             last_request: None,
@@ -94,7 +92,7 @@ impl LossGate {
             if !matches!(nal.kind, NalType::Slice | NalType::IdrSlice) {
                 continue;
             }
-            let Ok(slice) = self.slices.read(nal.bytes, &self.sets) else {
+            let Ok(slice) = SliceReader::read_header(nal.bytes, &self.sets) else {
                 picture.clean = false;
                 continue;
             };

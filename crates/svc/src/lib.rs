@@ -35,13 +35,16 @@ pub use annexb::{
     located_nal_units, nal_units, write_annex_b,
 };
 pub use avc_to_uc::{AvcToUc, AvcToUcConfig, Layering};
-pub use error::{DepacketizeError, NalError, PacsiError, ParseError};
+pub use error::{DepacketizeError, NalError, PacsiError, ParseError, ProfileError};
 pub use extract::{ExtractForm, ExtractOptions, extract, extract_into};
 pub use gate::{GateConfig, KeyframeRequest, LossGate, LossPolicy, ReferenceRule};
 pub use inspect::{NalInfo, OperationPoint, inspect, operation_points};
 pub use limits::Limits;
 pub use nal::{LayerId, NalHeader, NalType, SvcExtension};
-pub use params::{BitstreamRestriction, Cropping, ParameterSets, Pps, Sps, SvcSpsExtension, Vui};
+pub use params::{
+    BitstreamRestriction, Cropping, Level, ParameterSets, Pps, ProfileLevel, Sps, SvcSpsExtension,
+    Vui,
+};
 pub use reader::{AccessUnitReader, StreamNal};
 pub use rtp::{
     Depacketizer, DepacketizerConfig, PacketizationMode, Packetizer, PacketizerConfig,

@@ -25,6 +25,8 @@ pub(crate) struct SliceSyntax {
 pub(crate) struct Positions {
     pub(crate) frame_num: usize,
     pub(crate) frame_num_end: usize,
+    /// Empty where the picture is no IDR picture.
+    pub(crate) idr_pic_id: (usize, usize),
     pub(crate) modifications: usize,
     pub(crate) modifications_end: usize,
     pub(crate) marking: usize,
@@ -59,6 +61,14 @@ pub(crate) struct SliceReader {
 }
 
 impl SliceReader {
+    /// Reads a slice header to its end, and no further; `payload` stays as it is.
+    pub(crate) fn read_header(nal: &[u8], sets: &ParameterSets) -> Result<SliceSyntax, ParseError> {
+        let (svc, body) = SliceHeader::split(nal)?;
+        let bits = BitReader::new(body);
+        let (header, mut rest, pps, sps) = SliceHeader::read_from(nal, svc, bits.clone(), sets)?;
+        read_rest(header, &mut rest, pps, sps, bits)
+    }
+
     /// Reads a slice header to its end; `payload` then holds the slice.
     pub(crate) fn read(
         &mut self,
@@ -69,8 +79,8 @@ impl SliceReader {
         self.payload.clear();
         unescape(body, &mut self.payload);
         let bits = BitReader::raw(&self.payload);
-        let (header, mut bits, pps, sps) = SliceHeader::read_from(nal, svc, bits, sets)?;
-        read_rest(header, &mut bits, pps, sps, &self.payload)
+        let (header, mut rest, pps, sps) = SliceHeader::read_from(nal, svc, bits.clone(), sets)?;
+        read_rest(header, &mut rest, pps, sps, bits)
     }
 }
 
@@ -79,7 +89,7 @@ fn read_rest(
     r: &mut BitReader<'_>,
     pps: &Pps,
     sps: &Sps,
-    payload: &[u8],
+    from_start: BitReader<'_>,
 ) -> Result<SliceSyntax, ParseError> {
     let mut s = SliceSyntax {
         header,
@@ -89,7 +99,7 @@ fn read_rest(
         cabac: pps.cabac,
         at: Positions::default(),
     };
-    s.find_frame_num(payload, sps)?;
+    s.find_numbers(from_start, sps)?;
     let extension = sps.svc.filter(|_| header.svc.is_some());
     let base_quality = header.svc.is_none_or(|e| e.qid == 0);
     let predicted = header.svc.is_some_and(|e| !e.no_inter_layer_pred);
@@ -153,9 +163,9 @@ fn skip_quantisation(
 }
 
 impl SliceSyntax {
-    /// `frame_num` stands behind three Exp-Golomb codes and `colour_plane_id`.
-    fn find_frame_num(&mut self, payload: &[u8], sps: &Sps) -> Result<(), ParseError> {
-        let mut r = BitReader::raw(payload);
+    /// `frame_num` stands behind three Exp-Golomb codes and `colour_plane_id`, `idr_pic_id` behind
+    /// it and the field flags.
+    fn find_numbers(&mut self, mut r: BitReader<'_>, sps: &Sps) -> Result<(), ParseError> {
         r.ue()?;
         r.ue()?;
         r.ue()?;
@@ -163,7 +173,16 @@ impl SliceSyntax {
             r.u(2)?;
         }
         self.at.frame_num = r.position();
-        self.at.frame_num_end = r.position() + usize::from(sps.log2_max_frame_num);
+        r.u(u32::from(sps.log2_max_frame_num))?;
+        self.at.frame_num_end = r.position();
+        if !sps.frame_mbs_only && r.flag()? {
+            r.flag()?;
+        }
+        if self.header.idr {
+            let from = r.position();
+            r.ue()?;
+            self.at.idr_pic_id = (from, r.position());
+        }
         Ok(())
     }
 

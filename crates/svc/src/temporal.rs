@@ -1,7 +1,8 @@
 //! Temporal layers of streams that do not tell them.
 
+use crate::annexb::nal_units;
 use crate::dpb::Dpb;
-use crate::nal::{LayerId, NalType};
+use crate::nal::{LayerId, NalType, SvcExtension};
 use crate::params::ParameterSets;
 use crate::reader::{AccessUnitReader, StreamNal};
 use crate::slice::SliceHeader;
@@ -20,7 +21,7 @@ impl TemporalIds {
     /// it is believed only where the references bear it out: no picture refers to one of a higher
     /// layer. Otherwise the pictures that nothing refers to are layer 1 and all others layer 0.
     pub(crate) fn of(stream: &[u8], max_temporal: u8) -> Self {
-        if max_temporal >= 7 {
+        if max_temporal >= 7 || !has_untold(stream) {
             return Self::default();
         }
         let mut marks = Vec::new();
@@ -59,6 +60,19 @@ impl TemporalIds {
             LayerId { tid, ..LayerId::default() }
         })
     }
+}
+
+/// Whether a slice stands behind anything but a prefix NAL unit.
+fn has_untold(stream: &[u8]) -> bool {
+    let mut behind_prefix = false;
+    for nal in nal_units(stream) {
+        let kind = NalType::new(nal.first().copied().unwrap_or(0));
+        if matches!(kind, NalType::Slice | NalType::IdrSlice) && !behind_prefix {
+            return true;
+        }
+        behind_prefix = kind == NalType::Prefix && SvcExtension::parse(nal).is_ok();
+    }
+    false
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -103,7 +117,6 @@ fn rank(marks: &[Option<Mark>]) -> Vec<u8> {
 fn bears_out(stream: &[u8], number: usize, tids: &[u8]) -> bool {
     let mut sets = ParameterSets::new();
     let mut dpb: Dpb<u8> = Dpb::default();
-    let mut slices = SliceReader::default();
     let mut reader = AccessUnitReader::new(stream);
     for index in 0.. {
         let unit = reader.read_nals();
@@ -116,7 +129,9 @@ fn bears_out(stream: &[u8], number: usize, tids: &[u8]) -> bool {
         let tid = tids.get(index).copied().unwrap_or(0);
         let mut picture = None;
         for nal in unit.iter().filter(|n| is_untold(n) && usize::from(n.stream) == number) {
-            let Ok(slice) = slices.read(nal.located.bytes, &sets) else { return false };
+            let Ok(slice) = SliceReader::read_header(nal.located.bytes, &sets) else {
+                return false;
+            };
             let Ok((_, sps)) = sets.activate(slice.header.pps_id, false) else { return false };
             if picture.is_none() {
                 dpb.begin(slice.header.frame_num, slice.header.idr, sps);

@@ -1,8 +1,12 @@
-use crate::access_unit::{AccessUnit, Nal};
+use core::cell::Cell;
+
+use crate::access_unit::{AccessUnit, Nal, NalList};
 use crate::active_sets::ActiveSets;
 use crate::nal::NalType;
+use crate::params::{ProfileLevel, Sps};
 use crate::rewrite::{Changes, Renumberer, SliceWriter, subset_to_sps};
 use crate::sei;
+use crate::slice::SliceHeader;
 use crate::slice_syntax::{SliceReader, is_slice};
 
 /// Makes plain AVC of UC-SVC, access unit by access unit.
@@ -31,13 +35,7 @@ use crate::slice_syntax::{SliceReader, is_slice};
 /// ```
 #[derive(Clone, Debug)]
 pub struct UcToAvc {
-    target: LayerTarget,
-    numbering: FrameNumbering,
-    sets: ActiveSets,
-    renumberer: Renumberer,
-    converter: Converter,
-    converted: AccessUnit,
-    scratch: Vec<u8>,
+    rewriting: Rewriting,
     out: AccessUnit,
 }
 
@@ -45,95 +43,168 @@ impl UcToAvc {
     /// A rewriter that has seen nothing.
     #[must_use]
     pub fn new(target: LayerTarget) -> Self {
-        Self {
-            target,
-            numbering: FrameNumbering::default(),
-            sets: ActiveSets::default(),
-            renumberer: Renumberer::default(),
-            converter: Converter::default(),
-            converted: AccessUnit::default(),
-            scratch: Vec::new(),
-            out: AccessUnit::default(),
-        }
+        let numbering = FrameNumbering::default();
+        Self { rewriting: Rewriting::new(target, numbering), out: AccessUnit::default() }
     }
 
     /// Chooses what happens to `frame_num` where pictures are dropped.
     #[must_use]
     pub const fn with_numbering(mut self, numbering: FrameNumbering) -> Self {
-        self.numbering = numbering;
+        self.rewriting.numbering = numbering;
         self
+    }
+
+    /// Writes the receiver's profile or level into sequence parameter sets that claim another one
+    /// and keep to it all the same, at `frame_rate` pictures a second.
+    ///
+    /// A set that does not keep to it stays as it is: [`ProfileLevel::accepts`] tells beforehand,
+    /// [`Self::is_refused`] afterwards.
+    #[must_use]
+    pub const fn with_receiver(mut self, receiver: ProfileLevel, frame_rate: f64) -> Self {
+        self.rewriting.receiver = Some((receiver, frame_rate));
+        self
+    }
+
+    /// Whether the last sequence parameter set that went out is beyond the receiver.
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        self.rewriting.refused
     }
 
     /// Changes what is taken, from the next access unit on.
     ///
     /// A lower temporal layer is legal at any time; a higher one, another stream and another
-    /// dependency layer only where the decoder can follow, which is at an IDR picture of what is wanted: [`crate::LayerSelector`] keeps to that.
+    /// dependency layer only where the decoder can follow, which is at an IDR picture of what is
+    /// wanted: [`crate::LayerSelector`] keeps to that.
     pub const fn set_target(&mut self, target: LayerTarget) {
-        self.target = target;
+        self.rewriting.target = target;
     }
 
     /// What is taken.
     #[must_use]
     pub const fn target(&self) -> LayerTarget {
-        self.target
+        self.rewriting.target
     }
 
     /// The plain AVC of one access unit; `None` when nothing of it is to be sent.
     pub fn process(&mut self, unit: &AccessUnit) -> Option<&AccessUnit> {
-        if self.target.dependency == 0 {
-            return self.process_avc(unit);
-        }
-        let mut converted = core::mem::take(&mut self.converted);
-        self.converter.convert(unit, &self.target, &mut converted);
-        let has_output = self.process_avc(&converted).is_some();
-        self.converted = converted;
-        has_output.then_some(&self.out)
-    }
-
-    fn process_avc(&mut self, unit: &AccessUnit) -> Option<&AccessUnit> {
-        let target = self.target;
-        for nal in unit {
-            // An unreadable set is dropped; slices that need it are the decoder's loss either way.
-            let _ = self.sets.input.update(nal.bytes);
-        }
-        let keep = |nal: &Nal<'_>| keeps(&target, nal);
-        let kept = unit.iter().any(|n| n.kind.is_vcl() && keep(&n));
-        let renumber = self.renumbers(unit, kept);
-        if !kept {
-            return None;
-        }
         self.out.reset(unit.timestamp());
         self.out.set_ssrc(unit.ssrc());
         self.out.set_damaged(unit.is_damaged());
         self.out.set_lost_before(unit.lost_before());
-        let keep_at = |index: usize| unit.nal(index).is_some_and(|n| keep(&n));
-        self.sets.prepare(unit, keep_at, &mut self.out);
-        for nal in unit.iter().filter(keep) {
-            if matches!(nal.kind, NalType::Sps | NalType::Pps) && !self.sets.pass(nal.bytes) {
+        self.rewriting.process(unit, &mut self.out).then_some(&self.out)
+    }
+}
+
+/// [`UcToAvc`] without a place for what comes out.
+#[derive(Clone, Debug)]
+pub(crate) struct Rewriting {
+    target: LayerTarget,
+    numbering: FrameNumbering,
+    receiver: Option<(ProfileLevel, f64)>,
+    refused: bool,
+    sets: ActiveSets,
+    renumberer: Renumberer,
+    converter: Converter,
+    converted: AccessUnit,
+    scratch: Vec<u8>,
+    /// `idr_pic_id` of the access unit that went out last, when it was an IDR access unit.
+    last_idr: Option<u16>,
+}
+
+impl Rewriting {
+    pub(crate) fn new(target: LayerTarget, numbering: FrameNumbering) -> Self {
+        Self {
+            target,
+            numbering,
+            receiver: None,
+            refused: false,
+            sets: ActiveSets::default(),
+            renumberer: Renumberer::default(),
+            converter: Converter::default(),
+            converted: AccessUnit::default(),
+            scratch: Vec::new(),
+            last_idr: None,
+        }
+    }
+
+    /// Appends the plain AVC of one access unit to `out`; `false` when there is none.
+    pub(crate) fn process(&mut self, unit: &(impl NalList + ?Sized), out: &mut AccessUnit) -> bool {
+        if self.target.dependency == 0 {
+            return self.process_avc(unit, out);
+        }
+        let mut converted = core::mem::take(&mut self.converted);
+        self.converter.convert(unit, &self.target, &mut converted);
+        let has_output = self.process_avc(&converted, out);
+        self.converted = converted;
+        has_output
+    }
+
+    fn process_avc(&mut self, unit: &(impl NalList + ?Sized), out: &mut AccessUnit) -> bool {
+        let target = self.target;
+        for nal in unit.units() {
+            self.sets.update(nal.bytes, nal.stream);
+        }
+        let keep = |nal: &Nal<'_>| keeps(&target, nal);
+        let kept = unit.units().any(|n| n.kind.is_vcl() && keep(&n));
+        let renumber = self.renumbers(unit, kept);
+        if !kept {
+            return false;
+        }
+        let idr_pic_id = self.next_idr(unit);
+        let (receiver, refused) = (self.receiver, Cell::new(self.refused));
+        let write_set = |nal: &[u8], out: &mut AccessUnit, _: u8| {
+            if nal.first().is_some_and(|&b| NalType::new(b) == NalType::Sps) {
+                refused.set(push_sps(nal, receiver, out));
+            } else {
+                out.push_in(nal, None, 0);
+            }
+        };
+        let keep_at = |index: usize| unit.unit(index).is_some_and(|n| keep(&n));
+        self.sets.prepare(unit, keep_at, out, write_set);
+        for nal in unit.units().filter(keep) {
+            if matches!(nal.kind, NalType::Sps | NalType::Pps) {
+                if self.sets.pass(nal.bytes) {
+                    write_set(nal.bytes, out, 0);
+                }
                 continue;
             }
             self.scratch.clear();
-            let rewritten = renumber
-                && is_slice(nal.kind)
-                && self.renumberer.write(nal.bytes, &self.sets.input, &mut self.scratch).is_some();
+            let sets = self.sets.input(target.stream);
+            let rewritten = is_slice(nal.kind)
+                && (renumber || idr_pic_id.is_some())
+                && self.renumberer.write(nal.bytes, sets, idr_pic_id, &mut self.scratch).is_some();
             let bytes = if rewritten { &self.scratch } else { nal.bytes };
-            self.out.push_in(bytes, nal.layer, 0);
+            out.push_in(bytes, nal.layer, 0);
         }
-        Some(&self.out)
+        self.refused = refused.get();
+        true
+    }
+
+    /// H.264 §7.4.3: two IDR pictures in a row differ in `idr_pic_id`. Those of two simulcast
+    /// streams need not; then the second one gets another, which is returned.
+    fn next_idr(&mut self, unit: &(impl NalList + ?Sized)) -> Option<u16> {
+        let target = self.target;
+        let first = unit.units().find(|n| n.kind == NalType::IdrSlice && keeps(&target, n));
+        let last = self.last_idr.take();
+        let header = SliceHeader::parse(first?.bytes, self.sets.input(target.stream)).ok()?;
+        let changed = (last == Some(header.idr_pic_id)).then_some(header.idr_pic_id ^ 1);
+        self.last_idr = Some(changed.unwrap_or(header.idr_pic_id));
+        changed
     }
 
     /// Whether the picture gets a new number; tells the renumberer of it, kept or not.
-    fn renumbers(&mut self, unit: &AccessUnit, kept: bool) -> bool {
+    fn renumbers(&mut self, unit: &(impl NalList + ?Sized), kept: bool) -> bool {
         if self.numbering == FrameNumbering::Keep || self.target.max_temporal >= 7 {
             self.renumberer.stop();
             return false;
         }
         let stream = self.target.stream;
         let first = unit
-            .iter()
+            .units()
             .find(|n| matches!(n.kind, NalType::Slice | NalType::IdrSlice) && n.stream == stream);
         let Some(first) = first else { return false };
-        let sets = &self.sets.input;
+        let sets = self.sets.input(stream);
         let allowed = crate::active_sets::pps_id_of(first.bytes)
             .and_then(|id| sets.activate(id, false).ok())
             .is_some_and(|(_, sps)| sps.gaps_in_frame_num_allowed);
@@ -142,6 +213,20 @@ impl UcToAvc {
         }
         self.renumberer.begin(first.bytes, sets, kept).is_some()
     }
+}
+
+/// Appends a sequence parameter set with what the receiver is to read at its front; returns whether
+/// it is beyond the receiver.
+fn push_sps(nal: &[u8], receiver: Option<(ProfileLevel, f64)>, out: &mut AccessUnit) -> bool {
+    let parsed = receiver.zip(Sps::parse(nal).ok());
+    let label = parsed.map(|((receiver, rate), sps)| receiver.relabel(&sps, rate));
+    out.push_in(nal, None, 0);
+    // The three octets stand behind the header, and hold no emulation prevention: profile and
+    // level are not 0.
+    if let Some(Some(label)) = label {
+        out.write_at(1, label);
+    }
+    label == Some(None)
 }
 
 /// Whether a NAL unit is for an AVC decoder that gets the target's layers.
@@ -170,12 +255,14 @@ struct Converter {
 }
 
 impl Converter {
-    fn convert(&mut self, unit: &AccessUnit, target: &LayerTarget, out: &mut AccessUnit) {
-        out.reset(unit.timestamp());
-        out.set_ssrc(unit.ssrc());
-        out.set_damaged(unit.is_damaged());
-        out.set_lost_before(unit.lost_before());
-        for nal in unit.iter().filter(|n| n.stream == target.stream) {
+    fn convert(
+        &mut self,
+        unit: &(impl NalList + ?Sized),
+        target: &LayerTarget,
+        out: &mut AccessUnit,
+    ) {
+        out.reset(0);
+        for nal in unit.units().filter(|n| n.stream == target.stream) {
             let _ = self.sets.update(nal.bytes);
             self.scratch.clear();
             match nal.kind {

@@ -8,7 +8,7 @@ use crate::params::{Pps, Sps};
 /// objects that live side by side (H.264 §G.7.4.1.2.1); which of the two a picture parameter set
 /// names depends on the slice that uses it.
 ///
-/// Holds at most 32 sets of each sequence kind and 256 picture parameter sets.
+/// Holds at most 32 sets of each sequence kind and 256 picture parameter sets, of 16 KiB each.
 #[derive(Clone, Debug, Default)]
 pub struct ParameterSets {
     sps: Table<Sps>,
@@ -19,8 +19,8 @@ pub struct ParameterSets {
 impl ParameterSets {
     /// An empty collection.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self { sps: Table::new(), subset_sps: Table::new(), pps: Table::new() }
     }
 
     /// Reads `nal` when it is a parameter set; returns whether it was one.
@@ -104,6 +104,10 @@ impl ParameterSets {
     }
 }
 
+/// Octets of a set that is kept. With every list written out a sequence parameter set has about one
+/// thousand; only a picture parameter set with a map of slice groups has more.
+const MAX_SET_OCTETS: usize = 16 << 10;
+
 /// Sets by number, and the NAL units they came from.
 #[derive(Clone, Debug)]
 struct Table<T> {
@@ -118,11 +122,15 @@ struct Entry<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { entries: Vec::new() }
+        Self::new()
     }
 }
 
 impl<T> Table<T> {
+    const fn new() -> Self {
+        Self { entries: Vec::new() }
+    }
+
     fn update(
         &mut self,
         nal: &[u8],
@@ -131,6 +139,9 @@ impl<T> Table<T> {
     ) -> Result<(), ParseError> {
         if self.entries.iter().flatten().any(|e| e.nal == nal) {
             return Ok(());
+        }
+        if nal.len() > MAX_SET_OCTETS {
+            return Err(ParseError::TooLong { len: nal.len() });
         }
         let set = parse(nal)?;
         let index = usize::from(id(&set));

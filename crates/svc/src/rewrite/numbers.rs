@@ -78,17 +78,35 @@ impl Renumberer {
         &mut self,
         nal: &[u8],
         sets: &ParameterSets,
+        idr_pic_id: Option<u16>,
         out: &mut Vec<u8>,
     ) -> Option<()> {
         let slice = self.slices.read(nal, sets).ok()?;
-        let current = self.current.as_ref().filter(|c| c.kept)?;
         let mut changes = Changes::default();
+        if let Some(current) = self.current.as_ref().filter(|c| c.kept) {
+            self.translate(&slice, current, &mut changes)?;
+        }
+        changes.idr_pic_id = idr_pic_id.filter(|_| slice.header.idr);
+        if changes == Changes::default() {
+            return None;
+        }
+        self.writer.write(nal, &slice, &self.slices.payload, &changes, out);
+        Some(())
+    }
+
+    /// What changes in a slice of the picture; `None` for a kind that cannot be translated.
+    fn translate(
+        &self,
+        slice: &SliceSyntax,
+        current: &Current,
+        changes: &mut Changes,
+    ) -> Option<()> {
         if current.renumbered != current.original {
             changes.frame_num = Some(current.renumbered);
         }
         match slice.header.slice_type {
             SliceType::P | SliceType::Sp => {
-                let commands = self.translate_list(&slice, current.renumbered);
+                let commands = self.translate_list(slice, current.renumbered);
                 if commands != slice.modifications[0].commands {
                     changes.modifications = Some(commands);
                 }
@@ -100,13 +118,6 @@ impl Renumberer {
         if current.translated.adaptive != slice.marking.adaptive {
             changes.marking.clone_from(&current.translated.adaptive);
         }
-        let unchanged = changes.frame_num.is_none()
-            && changes.modifications.is_none()
-            && changes.marking.is_none();
-        if unchanged {
-            return None;
-        }
-        self.writer.write(nal, &slice, &self.slices.payload, &changes, out);
         Some(())
     }
 

@@ -9,8 +9,9 @@ pub(crate) struct SliceWriter {
 }
 
 /// What changes in a header.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Changes {
+    pub(crate) idr_pic_id: Option<u16>,
     pub(crate) frame_num: Option<u32>,
     /// Commands of list 0, of a P slice.
     pub(crate) modifications: Option<Vec<(u8, u32)>>,
@@ -39,7 +40,15 @@ impl SliceWriter {
             }
             None => w.copy(payload, at.frame_num, at.frame_num_end),
         }
-        w.copy(payload, at.frame_num_end, at.modifications);
+        let (id, id_end) = at.idr_pic_id;
+        match changes.idr_pic_id.filter(|_| id < id_end) {
+            Some(number) => {
+                w.copy(payload, at.frame_num_end, id);
+                w.ue(u32::from(number));
+                w.copy(payload, id_end, at.modifications);
+            }
+            None => w.copy(payload, at.frame_num_end, at.modifications),
+        }
         match &changes.modifications {
             Some(commands) => write_modifications(&mut w, commands),
             None => w.copy(payload, at.modifications, at.modifications_end),

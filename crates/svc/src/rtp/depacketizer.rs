@@ -86,6 +86,9 @@ impl Depacketizer {
                 self.sources.len() - 1
             }
         };
+        if self.sources.get_mut(index).is_some_and(|s| s.take_fragment(&meta, payload, limits)) {
+            return Ok(());
+        }
         let outcome = self.with_source(index, |source, cx| source.push(meta, payload, cx));
         self.note_bases();
         self.deliver(false);
@@ -173,7 +176,7 @@ impl Depacketizer {
                 continue;
             }
             part.stream = part.layer.map_or(0, |l| self.stream_of(l.prid));
-            self.number_streams(&mut part.unit);
+            self.number_streams(&mut part.unit, part.stream);
             let alone = peers.iter().filter(|p| p.stream == part.stream).count() <= 1;
             if alone {
                 self.ready.push_back(part.unit);
@@ -218,12 +221,13 @@ impl Depacketizer {
         peers.extend(self.sources.iter().filter_map(peer).filter(active));
     }
 
-    fn number_streams(&self, unit: &mut AccessUnit) {
+    fn number_streams(&self, unit: &mut AccessUnit, own: u8) {
         for index in 0..unit.len() {
-            let Some(layer) = unit.nal(index).and_then(|n| n.layer) else { continue };
-            let stream = self.stream_of(layer.prid);
+            // What tells no layer (sets in front of the first PACSI) is of the unit's own stream.
+            let layer = unit.nal(index).and_then(|n| n.layer);
+            let stream = layer.map_or(own, |l| self.stream_of(l.prid));
             if stream != 0 {
-                unit.set_layer(index, Some(layer), stream);
+                unit.set_layer(index, layer, stream);
             }
         }
     }

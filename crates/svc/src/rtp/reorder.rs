@@ -50,6 +50,10 @@ impl ReorderQueue {
         self.held.last().map(|h| &h.meta)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.held.len()
     }

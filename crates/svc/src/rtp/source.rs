@@ -86,6 +86,39 @@ impl Source {
         self.unit.as_ref().map(AccessUnit::timestamp)
     }
 
+    /// Takes the next fragment of the NAL unit in progress, which most packets of a stream are;
+    /// `false`, with nothing changed, where there is more to do.
+    #[inline]
+    pub(crate) fn take_fragment(
+        &mut self,
+        meta: &PayloadMeta,
+        payload: &[u8],
+        limits: &Limits,
+    ) -> bool {
+        let (Some(unit), [indicator, header, bytes @ ..]) = (&mut self.unit, payload) else {
+            return false;
+        };
+        let continues = indicator & 0x1f == 28
+            && header & 0x80 == 0
+            && self.fragmenting == Some(indicator & 0xe0 | header & 0x1f);
+        let in_order = self.expected == Some(meta.sequence) && self.queue.is_empty();
+        if !continues
+            || !in_order
+            || meta.marker
+            || meta.timestamp != unit.timestamp()
+            || unit.annex_b().len() + bytes.len() > limits.access_unit_octets
+        {
+            return false;
+        }
+        unit.extend(bytes);
+        if header & 0x40 != 0 {
+            self.fragmenting = None;
+        }
+        self.expected = Some(meta.sequence.wrapping_add(1));
+        self.restart = None;
+        true
+    }
+
     pub(crate) fn push(
         &mut self,
         meta: PayloadMeta,
