@@ -25,7 +25,7 @@ advertised-address = "203.0.113.80"
 encryption = "none"
 ice = "none"
 audio = ["pcmu"]
-h264 = { packetization-modes = "single-nal" }
+h264 = { packetization-modes = "single-nal", fragments-in-mode-0 = true }
 
 [[routes]]
 domain = "*.video.example.test"
@@ -54,6 +54,7 @@ fn a_file_is_read_with_the_defaults_of_each_side() {
     assert_eq!((config.standard.ice, config.standard.first_port), (IceKind::None, 50_000));
     assert_eq!(config.standard.audio, [AudioCodec::Pcmu]);
     assert_eq!(config.standard.h264.packetization_modes, PacketizationModes::SingleNal);
+    assert!(config.standard.h264.fragments_in_mode_0 && !config.lync.h264.fragments_in_mode_0);
     assert_eq!(config.standard.h264.profile_level_id, "42e01f");
     assert_eq!(config.standard.advertised(), "203.0.113.80".parse::<std::net::IpAddr>().unwrap());
     let udp = config.standard.listener(SignallingTransport::Udp).unwrap();

@@ -224,18 +224,27 @@ pub struct H264 {
     pub profile_level_id: String,
     /// Packetization modes offered.
     pub packetization_modes: PacketizationModes,
+    /// NAL units larger than a packet go as FU-A also to a receiver that declares mode 0. RFC 6184
+    /// §6.2 forbids it, so it is for peers that are known to read them whatever they declare, as
+    /// baresip does; default `false`.
+    pub fragments_in_mode_0: bool,
 }
 
 impl Default for H264 {
     fn default() -> Self {
-        Self { profile_level_id: "42e01f".into(), packetization_modes: PacketizationModes::Both }
+        Self {
+            profile_level_id: "42e01f".into(),
+            packetization_modes: PacketizationModes::Both,
+            fragments_in_mode_0: false,
+        }
     }
 }
 
 /// Packetization modes of RFC 6184 that the gateway offers.
 ///
 /// Mode 0 has no fragments: a NAL unit larger than the payload size cannot be sent to such a
-/// receiver. The gateway drops it, counts it and reports it; it does not re-encode.
+/// receiver. The gateway drops it, counts it and reports it, unless
+/// [`H264::fragments_in_mode_0`] says that the receiver takes fragments; it does not re-encode.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]

@@ -100,6 +100,8 @@ pub struct AgreedStream {
     pub feedback: Feedback,
     /// Octets of one RTP payload at most.
     pub max_payload: usize,
+    /// The peer reads FU-A although it declares packetization mode 0.
+    pub fragments_in_mode_0: bool,
     /// What is asked of the sender of the video, in kbit/s.
     pub max_video_kbps: u32,
     /// Octets of one video access unit at most.
@@ -119,6 +121,7 @@ impl AgreedStream {
             sends: true,
             feedback: Feedback::default(),
             max_payload: 1_200,
+            fragments_in_mode_0: false,
             max_video_kbps: 4_000,
             access_unit_octets: 1 << 20,
         }

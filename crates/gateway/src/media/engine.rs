@@ -11,6 +11,7 @@ use super::command::{AgreedStream, MediaCommand, MediaEvent};
 use super::stats::StreamStatistics;
 use super::stream::Stream;
 use super::transport::{Incoming, MediaInputError, MediaTransmit, TransportConfig, TransportEvent};
+use super::video::VideoReceiver;
 use crate::deadlines::Deadlines;
 use crate::id::{StreamId, StreamKind};
 
@@ -275,7 +276,12 @@ impl MediaEngine {
             let (Some(format), Some(agreed)) = (to.format_for(video.codec()), &to.agreed) else {
                 continue;
             };
-            video.set_receiver(format.codec, agreed.max_payload, agreed.max_video_kbps, now);
+            let receiver = VideoReceiver {
+                codec: format.codec,
+                max_payload: agreed.max_payload,
+                fragments_in_mode_0: agreed.fragments_in_mode_0,
+            };
+            video.set_receiver(receiver, agreed.max_video_kbps, now);
         }
     }
 

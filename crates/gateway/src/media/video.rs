@@ -17,7 +17,7 @@ use super::command::StreamCodec;
 #[derive(Debug)]
 pub(super) struct VideoPath {
     from: StreamCodec,
-    to: Option<(StreamCodec, usize)>,
+    to: Option<VideoReceiver>,
     depacketizer: Depacketizer,
     /// Late layers that have been told.
     late_layers: u64,
@@ -34,6 +34,14 @@ pub(super) struct VideoPath {
     sets: ParameterSets,
     /// The simulcast stream that is passed, and when it was last heard.
     stream: (u8, Instant),
+}
+
+/// What the receiver across the bridge takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct VideoReceiver {
+    pub(super) codec: StreamCodec,
+    pub(super) max_payload: usize,
+    pub(super) fragments_in_mode_0: bool,
 }
 
 #[derive(Debug)]
@@ -102,17 +110,12 @@ impl VideoPath {
     }
 
     /// The receiver across the bridge, the first time or after a change.
-    pub(super) fn set_receiver(
-        &mut self,
-        to: StreamCodec,
-        max_payload: usize,
-        kbps: u32,
-        now: Instant,
-    ) {
-        if self.to == Some((to, max_payload)) {
+    pub(super) fn set_receiver(&mut self, to: VideoReceiver, kbps: u32, now: Instant) {
+        if self.to == Some(to) {
             return;
         }
-        self.to = Some((to, max_payload));
+        self.to = Some(to);
+        let VideoReceiver { codec: to, max_payload, fragments_in_mode_0 } = to;
         self.rewriter = match (self.from, to) {
             (StreamCodec::H264Uc, StreamCodec::H264Uc) => Rewrite::Pass,
             (StreamCodec::H264Uc, _) => {
@@ -131,7 +134,11 @@ impl VideoPath {
                 max_payload,
             },
             StreamCodec::H264 { single_nal: true } => {
-                PacketizerConfig::avc(PacketizationMode::SingleNal, max_payload)
+                let mode = match fragments_in_mode_0 {
+                    true => PacketizationMode::SingleNalOrFragments,
+                    false => PacketizationMode::SingleNal,
+                };
+                PacketizerConfig::avc(mode, max_payload)
             }
             _ => PacketizerConfig::avc(PacketizationMode::NonInterleaved, max_payload),
         };
@@ -404,9 +411,17 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
+            Self::with_receiver(VideoReceiver {
+                codec: StreamCodec::H264 { single_nal: false },
+                max_payload: 1_100,
+                fragments_in_mode_0: false,
+            })
+        }
+
+        fn with_receiver(receiver: VideoReceiver) -> Self {
             let start = Instant::now();
             let mut path = VideoPath::new(StreamCodec::H264Uc, 1 << 20, start);
-            path.set_receiver(StreamCodec::H264 { single_nal: false }, 1_100, 1_000, start);
+            path.set_receiver(receiver, 1_000, start);
             Self {
                 path,
                 output: VideoOutput::new(9, 1, 0),
@@ -500,6 +515,24 @@ mod tests {
         let times: Vec<_> = bench.passed.iter().map(|(after, _)| *after).collect();
         assert_eq!(times, [Duration::ZERO, PICTURE + REORDER]);
         assert_eq!(bench.path.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_receiver_of_mode_0_gets_fragments_where_it_is_known_to_read_them() {
+        let units = pictures(&stream());
+        let pass = |fragments_in_mode_0| {
+            let codec = StreamCodec::H264 { single_nal: true };
+            let receiver = VideoReceiver { codec, max_payload: 300, fragments_in_mode_0 };
+            let mut bench = Bench::with_receiver(receiver);
+            for (index, unit) in (0..).zip(&units[..8]) {
+                bench.send(unit, PICTURE * index, |_| 100);
+            }
+            bench.octets()
+        };
+        let base = extract(&stream(), &ExtractOptions::avc_base());
+        assert!(base.starts_with(&pass(true)));
+        // Otherwise what does not fit is left out.
+        assert!(pass(false).len() < pass(true).len());
     }
 
     #[test]
