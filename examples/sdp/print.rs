@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use linkspan_examples::{Report, random_octets};
 use linkspan_sdp::{
-    Candidate, CandidateKind, CandidateTransport, Crypto, Dialect, IceMode, LocalIce, LocalMedia,
-    MediaKind, MediaView, Profile, Refusal, SessionDescription,
+    Candidate, CandidateKind, CandidateTransport, Crypto, Dialect, IceMode, LocalDtls, LocalIce,
+    LocalMedia, MediaKind, MediaView, Profile, Refusal, SessionDescription, ms,
 };
 use linkspan_srtp::{KeyParams, Suite};
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ pub(crate) fn local(
     let key = KeyParams::from_seed(suite, random_octets()?).to_inline();
     let ice = match profile.ice {
         IceMode::None => None,
-        IceMode::Rfc8445 | IceMode::MsIce2 => Some(ice(address, port)?),
+        IceMode::Rfc8445 | IceMode::MsIce2 => Some(ice(profile, address, port)?),
     };
     let [a, b, c, d] = random_octets()?;
     let first = u32::from_be_bytes([a & 0x7f, b, c, d]);
@@ -84,11 +84,21 @@ pub(crate) fn local(
         ice,
         crypto: vec![Crypto::new(1, suite.name(), &key)],
         ssrc_range: (profile.dialect == Dialect::Lync).then_some((first, last)),
+        dtls: if profile.dtls { Some(certificate()?) } else { None },
+        sharing: (*kind == MediaKind::ApplicationSharing).then(ms::ApplicationSharing::default),
         ..LocalMedia::default()
     })
 }
 
-fn ice(address: std::net::IpAddr, port: u16) -> io::Result<LocalIce> {
+/// A fingerprint of no certificate: whoever goes on to a handshake puts the own one in its place.
+fn certificate() -> io::Result<LocalDtls> {
+    let octets: [u8; 32] = random_octets()?;
+    let pairs: Vec<String> = octets.iter().map(|octet| format!("{octet:02X}")).collect();
+    Ok(LocalDtls { fingerprint: format!("sha-256 {}", pairs.join(":")), tls_id: None })
+}
+
+fn ice(profile: &Profile, address: std::net::IpAddr, port: u16) -> io::Result<LocalIce> {
+    let (mux, ice2) = (profile.rtcp_mux, profile.ice == IceMode::Rfc8445);
     let text = |octets: &[u8]| -> String {
         const DIGITS: &[u8; 64] =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -106,7 +116,10 @@ fn ice(address: std::net::IpAddr, port: u16) -> io::Result<LocalIce> {
     Ok(LocalIce {
         ufrag: text(&random_octets::<4>()?),
         pwd: text(&random_octets::<24>()?),
-        candidates: vec![candidate(1), candidate(2)],
+        candidates: if mux { vec![candidate(1)] } else { vec![candidate(1), candidate(2)] },
+        options: ice2.then(|| "ice2".to_owned()).into_iter().collect(),
+        end_of_candidates: ice2,
+        ..LocalIce::default()
     })
 }
 

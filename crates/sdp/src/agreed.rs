@@ -2,7 +2,9 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use crate::{Candidate, Codec, Crypto, Direction, MediaKind};
+use crate::{
+    Candidate, Codec, ConnectionUse, Crypto, Direction, ExtMap, MediaKind, Setup, Why, ms,
+};
 
 /// What both sides agreed on: one entry per `m=` line, refused ones included, in their order.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -18,11 +20,28 @@ pub struct AgreedMedia {
     pub kind: MediaKind,
     /// Whether both sides use it; when not, the other fields are as empty as they can be.
     pub accepted: bool,
+    /// Why it is not used; `None` when it is.
+    pub refused: Option<Why>,
     /// The peer's side.
     pub remote: RemoteMedia,
-    /// The key that we send with, exactly as written in our description. `Some` if and only if
-    /// [`encryption`](Self::encryption).
+    /// The key that we send with, exactly as written in our description. With
+    /// [`encryption`](Self::encryption) either this or [`dtls`](Self::dtls) is `Some`, without it
+    /// neither.
     pub local_crypto: Option<Crypto>,
+    /// The DTLS association that the keys come from (RFC 5763).
+    pub dtls: Option<AgreedDtls>,
+    /// Our part in opening the connection of a section over TCP, or its DTLS association: the
+    /// active side is the client.
+    pub setup: Option<Setup>,
+    /// Whether a connection over TCP is opened or goes on (RFC 4145 §5).
+    pub connection_use: ConnectionUse,
+    /// Our identification tag of the section (RFC 5888); both sides use the same.
+    pub mid: Option<String>,
+    /// The section whose transport it shares, counted from 0 (BUNDLE, RFC 9143); its own index
+    /// for the one that gives the transport to others. `None` for a transport of its own.
+    pub bundle: Option<usize>,
+    /// RTP header extensions that both sides know (RFC 8285).
+    pub header_extensions: Vec<HeaderExtension>,
     /// The codecs that may be used, the answerer's preference first.
     pub codecs: Vec<AgreedCodec>,
     /// What we may do: [`Direction::SendOnly`] is that we send and do not receive.
@@ -44,12 +63,23 @@ pub struct AgreedMedia {
 impl AgreedMedia {
     /// A section that is not used.
     #[must_use]
-    pub fn refused(kind: MediaKind) -> Self {
+    pub fn refused(kind: MediaKind, why: Why) -> Self {
+        Self { refused: Some(why), ..Self::empty(kind) }
+    }
+
+    pub(crate) fn empty(kind: MediaKind) -> Self {
         Self {
             kind,
             accepted: false,
+            refused: None,
             remote: RemoteMedia::default(),
             local_crypto: None,
+            dtls: None,
+            setup: None,
+            connection_use: ConnectionUse::New,
+            mid: None,
+            bundle: None,
+            header_extensions: Vec::new(),
             codecs: Vec::new(),
             direction: Direction::Inactive,
             rtcp_mux: false,
@@ -87,6 +117,15 @@ pub struct RemoteMedia {
     pub label: Option<String>,
     /// `a=remote-candidates`: the pair that the peer's ICE selected, our side of it.
     pub remote_candidates: Vec<(u16, SocketAddr)>,
+    /// `a=x-source-streamid`: the media source id that a conference server gives us.
+    pub source_stream_id: Option<u32>,
+    /// `a=x-bypassid`: media may skip a Mediation Server when both sides have the same.
+    pub bypass_id: Option<String>,
+    /// `a=x-caps`: what the peer can receive of the video codecs that have one. A codec without,
+    /// of a peer in Lync's dialect, can receive [`ms::default_capabilities`].
+    pub video_capabilities: Vec<ms::VideoCapabilities>,
+    /// What the peer says about the application that is shared.
+    pub sharing: Option<ms::ApplicationSharing>,
 }
 
 impl Default for RemoteMedia {
@@ -101,6 +140,10 @@ impl Default for RemoteMedia {
             ssrc_range: None,
             label: None,
             remote_candidates: Vec::new(),
+            source_stream_id: None,
+            bypass_id: None,
+            video_capabilities: Vec::new(),
+            sharing: None,
         }
     }
 }
@@ -116,6 +159,10 @@ pub struct RemoteIce {
     pub candidates: Vec<Candidate>,
     /// The peer is a lite agent (`a=ice-lite`).
     pub lite: bool,
+    /// The words of `a=ice-options`, e.g. `ice2` and `trickle`.
+    pub options: Vec<String>,
+    /// No more candidates follow (`a=end-of-candidates`, RFC 8840).
+    pub end_of_candidates: bool,
 }
 
 impl core::fmt::Debug for RemoteIce {
@@ -124,7 +171,37 @@ impl core::fmt::Debug for RemoteIce {
             .field("ufrag", &self.ufrag)
             .field("candidates", &self.candidates)
             .field("lite", &self.lite)
+            .field("options", &self.options)
+            .field("end_of_candidates", &self.end_of_candidates)
             .finish_non_exhaustive()
+    }
+}
+
+/// The DTLS association of a section, as far as descriptions say (RFC 5763, RFC 8842).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AgreedDtls {
+    /// The peer's certificate has to fit one of these; each is a value of `a=fingerprint` and
+    /// can be checked ([`Fingerprint::is_usable`](crate::Fingerprint::is_usable)).
+    pub fingerprints: Vec<String>,
+    /// The peer's `a=tls-id`.
+    pub tls_id: Option<String>,
+    /// Whether it is a new association: at first, and when fingerprints, ids or roles have changed
+    /// (RFC 8842 §3.1).
+    pub is_new: bool,
+}
+
+/// An RTP header extension that both sides know (RFC 8285).
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct HeaderExtension {
+    /// Its number, the same in both directions.
+    pub id: u16,
+    /// Its URI.
+    pub uri: String,
+}
+
+impl HeaderExtension {
+    pub(crate) fn of(map: &ExtMap<'_>) -> Self {
+        Self { id: map.id, uri: map.uri.into() }
     }
 }
 

@@ -95,6 +95,12 @@ impl Codec {
         }
     }
 
+    /// The stream of a shared application (\[MS-SDPEXT\] 3.1.5.3), payload type 127.
+    #[must_use]
+    pub fn x_data() -> Self {
+        Self::new("x-data", 90_000, 1, Some(127))
+    }
+
     /// Whether it is the same encoding: name, clock and channels (RFC 3264 §6.1), not parameters.
     #[must_use]
     pub fn is_same_encoding(&self, other: &Self) -> bool {

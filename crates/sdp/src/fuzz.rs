@@ -157,7 +157,7 @@ fn local() -> LocalMedia {
     LocalMedia {
         address: [192, 0, 2, 1].into(),
         rtp_port: 4000,
-        ice: Some(LocalIce { ufrag: "abcd".into(), pwd: key.into(), candidates: Vec::new() }),
+        ice: Some(LocalIce { ufrag: "abcd".into(), pwd: key.into(), ..LocalIce::default() }),
         crypto: vec![Crypto::new(1, "AES_CM_128_HMAC_SHA1_80", key)],
         direction: Direction::SendRecv,
         ..LocalMedia::default()

@@ -22,12 +22,16 @@ mod section;
 mod session_description;
 mod session_view;
 pub mod translate;
+mod why;
 
-pub use agreed::{Agreed, AgreedCodec, AgreedMedia, Feedback, RemoteIce, RemoteMedia};
+pub use agreed::{
+    Agreed, AgreedCodec, AgreedDtls, AgreedMedia, Feedback, HeaderExtension, RemoteIce, RemoteMedia,
+};
 pub use attribute::{
-    Candidate, CandidateKind, CandidateTransport, Crypto, Direction, ExtMap, Fingerprint, Floor,
-    FloorControl, Group, H264Format, H264Profile, Parameters, ProfileLevelId, RtcpFeedback, RtpMap,
-    SourceAttribute, SourceFilter,
+    Candidate, CandidateKind, CandidateTransport, Capability, ConnectionUse, Crypto, Direction,
+    ExtMap, Fingerprint, Floor, FloorControl, Group, H264Format, H264Profile, OpusFormat,
+    Parameters, ProfileLevelId, RtcpFeedback, RtpMap, Setup, SilkFormat, SourceAttribute,
+    SourceFilter,
 };
 pub use codec::Codec;
 pub use description::{Description, MediaSections};
@@ -40,8 +44,9 @@ pub use lines::{Bandwidth, Connection, Origin};
 pub use media_view::MediaView;
 pub use mline::{MediaKind, MediaLine, Proto, RtpProfile};
 pub use negotiate::{LocalOffer, Session};
-pub use profile::{Dialect, IceMode, LocalIce, LocalMedia, Profile};
+pub use profile::{Dialect, IceMode, LocalDtls, LocalIce, LocalMedia, Profile};
 pub use refusal::{MismatchCause, Refusal, RefusalReason};
 pub use section::Attribute;
 pub use session_description::{Media, SessionDescription};
 pub use session_view::SessionView;
+pub use why::Why;

@@ -3,7 +3,8 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::attribute::{
-    ExtMap, Fingerprint, Floor, Group, RtcpFeedback, RtpMap, SourceAttribute, SourceFilter,
+    Capability, ConnectionUse, ExtMap, Fingerprint, Floor, Group, RtcpFeedback, RtpMap, Setup,
+    SourceAttribute, SourceFilter,
 };
 use crate::mline::decimal;
 use crate::section::Lines;
@@ -291,6 +292,15 @@ impl<'a> MediaView<'a> {
         self.all("floorid").filter_map(|value| Floor::parse(value).ok())
     }
 
+    /// What the section and the session say in terms of capability negotiation (RFC 5939), the
+    /// session's first.
+    pub fn capabilities(&self) -> impl Iterator<Item = Capability<'a>> + use<'a> {
+        let lines = self.session.attributes().chain(self.lines.attributes());
+        lines
+            .filter(|a| Capability::is_name(a.name))
+            .filter_map(|a| Capability::parse(a.name, a.value.unwrap_or_default()).ok())
+    }
+
     /// Whether the section offers capabilities beyond the actual configuration (RFC 5939), which
     /// may be answered without: `a=pcfg`.
     #[must_use]
@@ -302,6 +312,12 @@ impl<'a> MediaView<'a> {
     #[must_use]
     pub fn mid(&self) -> Option<&'a str> {
         self.attribute("mid")
+    }
+
+    /// `a=bundle-only` (RFC 9143 §6): with port 0, a section that is to be used in its group only.
+    #[must_use]
+    pub fn bundle_only(&self) -> bool {
+        self.attribute("bundle-only").is_some()
     }
 
     /// `a=label` (RFC 4574); a role name in Lync's dialect.
@@ -370,8 +386,20 @@ impl<'a> MediaView<'a> {
 
     /// `a=setup` (RFC 4145), inherited.
     #[must_use]
-    pub fn setup(&self) -> Option<&'a str> {
-        self.inherited("setup")
+    pub fn setup(&self) -> Option<Setup> {
+        Setup::from_name(self.inherited("setup")?)
+    }
+
+    /// `a=connection` (RFC 4145), inherited.
+    #[must_use]
+    pub fn connection_use(&self) -> Option<ConnectionUse> {
+        ConnectionUse::from_name(self.inherited("connection")?)
+    }
+
+    /// `a=tls-id` (RFC 8842): names the DTLS association.
+    #[must_use]
+    pub fn tls_id(&self) -> Option<&'a str> {
+        self.inherited("tls-id").map(|id| id.trim_matches(' ')).filter(|id| !id.is_empty())
     }
 }
 
@@ -491,11 +519,37 @@ impl<'a> MediaView<'a> {
         self.inherited("x-bypassid").map(|id| id.trim_matches(' '))
     }
 
-    /// `a=x-applicationsharing-contentflow` (\[MS-SDPEXT\] 3.1.5.18.5); both ways when unsaid.
+    /// `a=x-applicationsharing-contentflow` (\[MS-SDPEXT\] 3.1.5.18.5), in both spellings of its
+    /// text; both ways when unsaid.
     #[must_use]
     pub fn content_flow(&self) -> Direction {
-        let flow = self.attribute("x-applicationsharing-contentflow").unwrap_or_default();
-        Direction::from_name(flow.trim_matches(' ')).unwrap_or_default()
+        let flow = self.attribute(ms::CONTENT_FLOW);
+        let flow = flow.or_else(|| self.attribute(ms::CONTENT_FLOW_OF_THE_GRAMMAR));
+        Direction::from_name(flow.unwrap_or_default().trim_matches(' ')).unwrap_or_default()
+    }
+
+    /// What the section says about a shared application (\[MS-SDPEXT\] 3.1.5.18).
+    #[must_use]
+    pub fn application_sharing(&self) -> Option<ms::ApplicationSharing> {
+        ms::ApplicationSharing::read(self)
+    }
+
+    /// `a=x-source` and `a=x-sourceid`: the role that the section plays, and the device behind it.
+    #[must_use]
+    pub fn source(&self) -> (Option<&'a str>, Option<&'a str>) {
+        let value = |name| self.attribute(name).map(|v| v.trim_matches(' '));
+        (value("x-source"), value("x-sourceid"))
+    }
+
+    /// `a=x-candidate-info` lines as written; what they say is not documented.
+    pub fn candidate_info(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.all("x-candidate-info")
+    }
+
+    /// The user names of `a=remote-candidate`: the candidates of the older MS-ICE that the
+    /// writer's last offer has selected (\[MS-ICE\] 3.1.4.8.1).
+    pub fn legacy_remote_candidates(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.all("remote-candidate").map(|user| user.trim_matches(' ')).filter(|u| !u.is_empty())
     }
 
     /// Whether this looks like a section of a Microsoft client.
@@ -515,7 +569,7 @@ pub(crate) const UNSPECIFIED: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 #[cfg(test)]
 mod tests {
-    use crate::{Description, Direction};
+    use crate::{Description, Direction, Setup};
 
     const HEAD: &str = "v=0\r\no=- 0 0 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n";
 
@@ -536,7 +590,7 @@ mod tests {
         with(session, "a=ice-ufrag: media\r\na=extmap:2 urn:b\r\n", |m| {
             assert_eq!(m.direction(), Direction::RecvOnly);
             assert_eq!(m.ice_credentials(), Some(("media", "0123456789012345678901")));
-            assert_eq!((m.ptime(), m.setup()), (Some(30), Some("actpass")));
+            assert_eq!((m.ptime(), m.setup()), (Some(30), Some(Setup::ActPass)));
             assert_eq!(m.fingerprints().len(), 1);
             assert!(m.ice_options().eq(["ice2", "trickle"]) && m.ice_lite());
             assert!(m.header_extensions().map(|e| e.id).eq([1, 2]));

@@ -2,7 +2,10 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use crate::{Candidate, Codec, Crypto, Direction, EncryptionLevel, Feedback, MediaKind};
+use crate::{
+    Candidate, Codec, ConnectionUse, Crypto, Direction, EncryptionLevel, Feedback, MediaKind,
+    Setup, ms,
+};
 
 /// The dialect that a description is written in.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -42,8 +45,14 @@ pub struct Profile {
     pub audio: Vec<Codec>,
     /// Video codecs in order of preference. Empty: no video.
     pub video: Vec<Codec>,
+    /// Codecs of application sharing (\[MS-SDPEXT\] 3.1.5.18); [`Dialect::Lync`] only. Empty:
+    /// such sections are refused.
+    pub sharing: Vec<Codec>,
     /// How much encryption it wants.
     pub encryption: EncryptionLevel,
+    /// Whether it speaks DTLS-SRTP (RFC 5763), wherever [`LocalMedia::dtls`] is there: offers use
+    /// it in place of key lines, answers take it where it is offered.
+    pub dtls: bool,
     /// Crypto suites it can use. A key line of another suite is no usable key.
     pub suites: Vec<String>,
     /// How it finds its media path. With ICE on, a description without a [`LocalMedia::ice`]
@@ -51,6 +60,13 @@ pub struct Profile {
     pub ice: IceMode,
     /// Whether RTCP may share the RTP port (RFC 5761).
     pub rtcp_mux: bool,
+    /// Whether sections may share a transport (BUNDLE, RFC 9143), which needs
+    /// [`rtcp_mux`](Self::rtcp_mux). Translations answer and offer without.
+    pub bundle: bool,
+    /// Whether RTCP may be of reduced size (RFC 5506). Lync's dialect has it with its feedback.
+    pub rtcp_rsize: bool,
+    /// URIs of the RTP header extensions that it knows (RFC 8285).
+    pub header_extensions: Vec<String>,
     /// RTCP feedback that it knows, for the standard dialect; Lync's is all or nothing.
     pub feedback: Feedback,
     /// User name of the `o=` line; Lync's is always `-`.
@@ -60,6 +76,11 @@ pub struct Profile {
     pub session_id: u64,
     /// What may be received of video, in kbit/s: `b=TIAS`, or `a=x-mediabw` toward Lync.
     pub video_kbps: Option<u32>,
+    /// The video policy of a Lync deployment (`MaxVideoRateAllowed`): no more is offered, asked
+    /// for or sent.
+    pub max_video_rate: Option<ms::MaxVideoRate>,
+    /// Values of `a=x-mediasettings`; [`Dialect::Lync`] only.
+    pub media_settings: Vec<String>,
     /// Whether an answer takes one video codec, the preferred one, so that the peer does not
     /// change it at will; audio is answered with all that fit.
     pub one_video_codec: bool,
@@ -84,14 +105,21 @@ impl Profile {
                 Codec { fmtp: Some("0-16".into()), ..Codec::telephone_event() },
             ],
             video: vec![Codec::x_h264uc()],
+            sharing: Vec::new(),
             encryption: EncryptionLevel::Supported,
+            dtls: false,
             suites: vec!["AES_CM_128_HMAC_SHA1_80".into()],
             ice: IceMode::MsIce2,
             rtcp_mux: false,
+            bundle: false,
+            rtcp_rsize: false,
+            header_extensions: Vec::new(),
             feedback: Feedback { pli: true, fir: true, ..Feedback::default() },
             username: "-".into(),
             session_id: 0,
             video_kbps: Some(4_000),
+            max_video_rate: None,
+            media_settings: Vec::new(),
             one_video_codec: true,
             ptime_ms: Some(20),
             maxptime_ms: Some(60),
@@ -106,26 +134,68 @@ impl Profile {
             dialect: Dialect::Standard,
             audio: vec![Codec::g722(), Codec::pcmu(), Codec::pcma(), Codec::telephone_event()],
             video: vec![Codec::h264("42e01f", 1), Codec::h264("42e01f", 0)],
+            sharing: Vec::new(),
             encryption: EncryptionLevel::Supported,
+            dtls: false,
             suites: SUITES.map(Into::into).into(),
             ice: IceMode::None,
             rtcp_mux: false,
+            bundle: false,
+            rtcp_rsize: false,
+            header_extensions: Vec::new(),
             feedback: Feedback { pli: true, fir: true, ..Feedback::default() },
             username: "-".into(),
             session_id: 0,
             video_kbps: Some(4_000),
+            max_video_rate: None,
+            media_settings: Vec::new(),
             one_video_codec: true,
             ptime_ms: Some(20),
             maxptime_ms: None,
         }
     }
 
-    /// The codecs for a kind of media; none for what is neither audio nor video.
+    /// What a browser can do: Opus, G.722 and G.711, VP8 and H.264, DTLS-SRTP, and all on one
+    /// transport.
+    #[must_use]
+    pub fn webrtc() -> Self {
+        let events = Codec { payload_type: Some(126), ..Codec::telephone_event() };
+        Self {
+            audio: vec![Codec::opus(), Codec::g722(), Codec::pcmu(), Codec::pcma(), events],
+            video: vec![
+                Codec { payload_type: Some(96), ..Codec::new("VP8", 90_000, 1, None) },
+                Codec::h264("42e01f", 1),
+            ],
+            encryption: EncryptionLevel::Required,
+            dtls: true,
+            ice: IceMode::Rfc8445,
+            rtcp_mux: true,
+            bundle: true,
+            rtcp_rsize: true,
+            header_extensions: vec![MID_EXTENSION.into()],
+            feedback: Feedback { nack: true, pli: true, fir: true, ..Feedback::default() },
+            ptime_ms: None,
+            ..Self::standard()
+        }
+    }
+
+    /// What may be received of video, in kbit/s, with the policy of the deployment.
+    #[must_use]
+    pub fn video_limit_kbps(&self) -> Option<u32> {
+        let policy = self.max_video_rate.map(ms::MaxVideoRate::kbps);
+        match (self.video_kbps, policy) {
+            (Some(own), Some(policy)) => Some(own.min(policy)),
+            (own, policy) => own.or(policy),
+        }
+    }
+
+    /// The codecs for a kind of media; none for what is neither audio, video nor sharing.
     #[must_use]
     pub fn codecs(&self, kind: &MediaKind) -> &[Codec] {
         match kind {
             MediaKind::Audio => &self.audio,
             MediaKind::Video => &self.video,
+            MediaKind::ApplicationSharing => &self.sharing,
             _ => &[],
         }
     }
@@ -188,6 +258,26 @@ pub struct LocalMedia {
     /// Codecs of this line alone, in place of the profile's; empty: the profile's. Not read by
     /// translations.
     pub codecs: Vec<Codec>,
+    /// Our certificate, for a section with DTLS-SRTP.
+    pub dtls: Option<LocalDtls>,
+    /// The part we want in opening a connection over TCP or a DTLS association. `None`:
+    /// [`ActPass`](Setup::ActPass) in an offer, [`Active`](Setup::Active) in an answer where the
+    /// offer leaves the choice. An association that goes on keeps its roles.
+    pub setup: Option<Setup>,
+    /// Whether a connection over TCP has to be opened or may go on.
+    pub connection_use: ConnectionUse,
+    /// The application that is shared, for a section of
+    /// [`MediaKind::ApplicationSharing`]; without it such a section is refused.
+    pub sharing: Option<ms::ApplicationSharing>,
+    /// The media source id that we, a conference server, give the peer (`a=x-source-streamid`;
+    /// [`Dialect::Lync`] only).
+    pub source_stream_id: Option<u32>,
+    /// `a=x-bypassid` ([`Dialect::Lync`] only): a GUID, for media that may skip a Mediation Server.
+    pub bypass_id: Option<String>,
+    /// What we can receive of the codecs that have `a=x-caps` ([`Dialect::Lync`] only); for a
+    /// codec of payload type 0 here its number is filled in. Empty: with a
+    /// [`max_video_rate`](Profile::max_video_rate), what that allows of `x-rtvc1`.
+    pub video_capabilities: Vec<ms::VideoCapabilities>,
     /// What kind of media an own offer makes of it. `None`: the profile's order, audio before
     /// video. Not read by answers.
     pub kind: Option<MediaKind>,
@@ -207,6 +297,13 @@ impl Default for LocalMedia {
             direction: Direction::SendRecv,
             remote_candidates: Vec::new(),
             codecs: Vec::new(),
+            dtls: None,
+            setup: None,
+            connection_use: ConnectionUse::New,
+            sharing: None,
+            source_stream_id: None,
+            bypass_id: None,
+            video_capabilities: Vec::new(),
             kind: None,
         }
     }
@@ -221,6 +318,21 @@ pub struct LocalIce {
     pub pwd: String,
     /// `a=candidate` lines, both components.
     pub candidates: Vec<Candidate>,
+    /// We are a lite agent (`a=ice-lite`, session level).
+    pub lite: bool,
+    /// The words of `a=ice-options`: `ice2` for an agent of RFC 8445, `trickle`.
+    pub options: Vec<String>,
+    /// No more candidates follow (`a=end-of-candidates`, RFC 8840).
+    pub end_of_candidates: bool,
+}
+
+/// Our certificate, as a description names it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LocalDtls {
+    /// The value of `a=fingerprint`: hash function, blank, pairs of digits.
+    pub fingerprint: String,
+    /// `a=tls-id` (RFC 8842), to tell associations of one certificate apart.
+    pub tls_id: Option<String>,
 }
 
 impl core::fmt::Debug for LocalIce {
@@ -231,6 +343,9 @@ impl core::fmt::Debug for LocalIce {
             .finish_non_exhaustive()
     }
 }
+
+/// RFC 9143 §15.2: what tells the sections of one transport apart.
+const MID_EXTENSION: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
 /// Suites of RFC 4568, RFC 6188 and RFC 7714 that `linkspan-srtp` knows.
 const SUITES: [&str; 6] = [

@@ -32,6 +32,26 @@ impl Refusal {
         }
     }
 
+    /// What a Lync client is told beside the status, in `ms-client-diagnostics`: id and reason text
+    /// (\[MS-OCER\]). The spelling is Lync's.
+    ///
+    /// ```
+    /// use linkspan_sdp::{EncryptionLevel, MismatchCause, Refusal, RefusalReason};
+    ///
+    /// let reason = RefusalReason::EncryptionMismatch(MismatchCause::RequiredHere);
+    /// let refusal = Refusal { reason, media: Some(0) };
+    /// assert_eq!(refusal.status(), 488);
+    /// assert_eq!(refusal.lync_diagnostic(), (52_017, "Encryption levels dont match"));
+    /// ```
+    #[must_use]
+    pub const fn lync_diagnostic(&self) -> (u32, &'static str) {
+        if self.is_encryption_mismatch() {
+            (52_017, "Encryption levels dont match")
+        } else {
+            (52_063, "Unsupported session description")
+        }
+    }
+
     /// Whether encryption levels did not match: 488 with 52017 toward Lync.
     #[must_use]
     pub const fn is_encryption_mismatch(&self) -> bool {
@@ -76,6 +96,18 @@ pub enum RefusalReason {
     /// RFC 3264 §6.1: an answer lists at least one format of the offer.
     #[error("answered formats were not offered")]
     FormatNotOffered,
+    /// RFC 5888 §5: identification tags are unique, and an answer has those of the offer.
+    #[error("identification tag is not unique, or is not the offer's")]
+    Mid,
+    /// RFC 9143 §7.3: an answer groups sections that are used, and that the offer has grouped.
+    #[error("sections are grouped that were not offered together")]
+    Bundle,
+    /// RFC 4145 §4.1: the answered role does not go with the offered one.
+    #[error("answered setup role does not go with the offered one")]
+    Setup,
+    /// RFC 3261 §13.2.1: the first answer counts, and a later one says the same.
+    #[error("another answer has come before")]
+    AnswerChanged,
     /// RFC 3264 §4: our own offer is waiting for its answer.
     #[error("an offer of ours is pending")]
     OfferPending,

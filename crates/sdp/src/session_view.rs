@@ -1,7 +1,7 @@
 //! The session section of a description, read.
 
 use crate::section::Lines;
-use crate::{Attribute, Bandwidth, Connection, Direction, Origin, ms};
+use crate::{Attribute, Bandwidth, Connection, Direction, Group, Origin, ms};
 
 /// What stands before the first `m=` line of a description.
 #[derive(Clone, Copy, Debug)]
@@ -70,12 +70,10 @@ impl<'a> SessionView<'a> {
         self.attribute("ice-lite").is_some()
     }
 
-    /// `a=group` lines (RFC 5888): semantics, then the identification tags.
-    pub fn groups(&self) -> impl Iterator<Item = (&'a str, impl Iterator<Item = &'a str>)> {
-        self.attributes().filter(|a| a.name == "group").map(|a| {
-            let mut words = a.value.unwrap_or_default().split(' ').filter(|w| !w.is_empty());
-            (words.next().unwrap_or_default(), words)
-        })
+    /// `a=group` lines (RFC 5888).
+    pub fn groups(&self) -> impl Iterator<Item = Group<'a>> + use<'a> {
+        let lines = self.lines.attributes().filter(|a| a.name == "group");
+        lines.map(|a| Group::parse(a.value.unwrap_or_default()))
     }
 
     /// `a=x-devicecaps` (\[MS-SDPEXT\] 3.1.5.29.2): kind of device, and whether it sends and
@@ -86,6 +84,16 @@ impl<'a> SessionView<'a> {
             let (kind, ways) = device.trim().split_once(':')?;
             let has = |way: &str| ways.split(',').any(|w| w.trim() == way);
             Some((kind, Direction::new(has("send"), has("recv"))))
+        })
+    }
+
+    /// `a=x-mediasettings` lines: name and value of every setting, the value empty for a bare name.
+    pub fn media_settings(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let lines = self.lines.attributes().filter(|a| a.name == "x-mediasettings");
+        lines.flat_map(|a| a.value.unwrap_or_default().split([';', ' '])).filter_map(|setting| {
+            let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
+            let name = name.trim();
+            (!name.is_empty()).then(|| (name, value.trim()))
         })
     }
 

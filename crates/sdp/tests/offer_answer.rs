@@ -10,8 +10,9 @@
 use std::fs;
 
 use linkspan_sdp::{
-    Codec, Crypto, Direction, EncryptionHint, EncryptionLevel, LocalMedia, MediaKind, MediaView,
-    MismatchCause, Profile, RefusalReason, Session, SessionDescription,
+    Capability, Codec, Crypto, Direction, EncryptionHint, EncryptionLevel, IceMode, LocalIce,
+    LocalMedia, MediaKind, MediaView, MismatchCause, Profile, RefusalReason, Session,
+    SessionDescription, Why,
 };
 use serde_json::Value;
 
@@ -366,9 +367,179 @@ fn an_answer_may_come_twice_and_differ() {
     let in_183 = pending.clone().accept(&early).unwrap();
     let in_200 = pending.clone().accept(&early).unwrap();
     assert_eq!(in_183, in_200);
+    // Another description in the same dialog is no answer (RFC 3261 §13.2.1), in another dialog
+    // it is that one's.
     let (forked, _) = Session::new(plain()).answer(&offer, &[local(6000)]).unwrap();
-    let other = pending.accept(&forked).unwrap();
-    assert_ne!(other.media[0].remote.address, in_200.media[0].remote.address);
+    let (mut fork, in_fork) = alice.fork(&pending);
+    let refusal = pending.clone().accept(&forked).unwrap_err();
+    assert_eq!(refusal.reason, RefusalReason::AnswerChanged);
+    assert_ne!(in_fork.accept(&forked).unwrap(), in_200);
+    // Each goes on by itself.
+    let (again, _) = fork.offer(&[local(4000), local(4002)]);
+    assert_eq!(again.media.len(), 2);
+    assert!(fork.is_offering() || !alice.is_offering());
+    let (later, _pending) = alice.offer(&[local(4000)]);
+    assert_eq!(later.media.len(), 1);
+}
+
+/// What an unreliable response says is read and does not bind (RFC 6337 §3.1.1).
+#[test]
+fn early_media_does_not_bind() {
+    let mut alice = Session::new(plain());
+    let (offer, pending) = alice.offer(&[local(4000), local(4002)]);
+    let answer = |locals: &[LocalMedia]| Session::new(plain()).answer(&offer, locals).unwrap().0;
+    let early = answer(&[local(5000)]);
+    assert!(!pending.preview(&early).unwrap().media[1].accepted);
+    assert!(alice.is_offering());
+    let last = answer(&[local(6000), local(6002)]);
+    let agreed = pending.accept(&last).unwrap();
+    assert_eq!(agreed.media[1].remote.address.port(), 6002);
+    assert!(!alice.is_offering());
+}
+
+/// The exchanges that RFC 6337 §2 lists beside INVITE and its 2xx, run by two engines: a delayed
+/// offer (2xx and ACK), an offer in a reliable 1xx answered in PRACK, an answer in a reliable 1xx
+/// with further offers in PRACK and in UPDATE, both ways, while the INVITE is still open.
+#[test]
+fn exchanges_before_the_call_is_answered() {
+    let exchange = |offerer: &mut Session, answerer: &mut Session, ports: [u16; 2]| {
+        let (offer, pending) = offerer.offer(&[local(ports[0])]);
+        let (answer, theirs) = answerer.answer(&offer, &[local(ports[1])]).unwrap();
+        let ours = pending.accept(&answer).unwrap();
+        assert_eq!(ours.media[0].remote.address.port(), ports[1]);
+        assert_eq!(theirs.media[0].remote.address.port(), ports[0]);
+    };
+    // Delayed offer: the callee offers in its 2xx (or in a reliable 1xx), the caller answers in
+    // ACK (or PRACK).
+    let (mut caller, mut callee) = (Session::new(plain()), Session::new(plain()));
+    exchange(&mut callee, &mut caller, [5000, 4000]);
+    // INVITE and reliable 183; PRACK and its 200; UPDATE of the caller, then of the callee.
+    let (mut caller, mut callee) = (Session::new(plain()), Session::new(plain()));
+    exchange(&mut caller, &mut callee, [4000, 5000]);
+    exchange(&mut caller, &mut callee, [4010, 5000]);
+    exchange(&mut caller, &mut callee, [4020, 5020]);
+    exchange(&mut callee, &mut caller, [5030, 4020]);
+    // An UPDATE while the answer of the INVITE is missing is refused (RFC 3311 §5.2).
+    let (_, _pending) = caller.offer(&[local(4000)]);
+    let (offer, _) = callee.offer(&[local(5000)]);
+    let refusal = caller.answer(&offer, &[local(4000)]).unwrap_err();
+    assert_eq!((refusal.reason, refusal.status()), (RefusalReason::OfferPending, 491));
+}
+
+/// RFC 3264 §8.3.1 and §8.3.2: a codec goes, and comes back under the number that it had.
+#[test]
+fn codecs_change_in_later_offers_and_keep_their_numbers() {
+    let (mut alice, mut bob) = agreed_pair(plain(), plain());
+    let with = |codecs: Vec<Codec>| LocalMedia { codecs, ..local(4000) };
+    let opus = Codec::opus();
+    let mut numbers = Vec::new();
+    for codecs in [
+        vec![Codec::pcma(), opus.clone()],
+        vec![Codec::pcmu()],
+        vec![Codec { payload_type: Some(99), ..opus.clone() }, Codec::pcmu()],
+    ] {
+        let (offer, pending) = alice.offer(&[with(codecs.clone())]);
+        let theirs = LocalMedia { codecs, ..local(5000) };
+        let (answer, at_bob) = bob.answer(&offer, &[theirs]).unwrap();
+        let agreed = pending.accept(&answer).unwrap();
+        assert_eq!(agreed.media[0].codecs.len(), at_bob.media[0].codecs.len());
+        numbers.extend(
+            agreed.media[0].codecs.iter().filter(|c| c.codec.name == "opus").map(|c| c.send_pt),
+        );
+    }
+    assert_eq!(numbers, [111, 111]);
+}
+
+/// RFC 6157 §4: without ICE a side with addresses of one family cannot take the other's.
+#[test]
+fn addresses_of_another_family_are_refused_unless_ice_joins_them() {
+    let v6 = section("RTP/AVP", false, None)
+        .to_string()
+        .replace("c=IN IP4 192.0.2.2", "c=IN IP6 2001:db8::2");
+    let refusal = Session::new(plain()).answer(&parse(&v6), &[local(5000)]).unwrap_err();
+    assert_eq!(refusal.reason, RefusalReason::NoCommonCodec);
+    let ours = LocalMedia { address: "2001:db8::1".parse().unwrap(), ..local(5000) };
+    let (answer, _) = Session::new(plain()).answer(&parse(&v6), &[ours]).unwrap();
+    assert!(answer.to_string().contains("c=IN IP6 2001:db8::1\r\n"));
+    // A second section that can be reached keeps the first one refused, and says why.
+    let both = v6 + "m=audio 4002 RTP/AVP 0\r\nc=IN IP4 192.0.2.2\r\n";
+    let (_, agreed) =
+        Session::new(plain()).answer(&parse(&both), &[local(5000), local(5002)]).unwrap();
+    assert_eq!(agreed.media[0].refused, Some(Why::AddressFamily));
+    assert!(agreed.media[1].accepted && agreed.media[1].refused.is_none());
+    // With ICE the candidates decide.
+    let ice = IceMode::Rfc8445;
+    let with_ice = LocalMedia { ice: Some(LocalIce::default()), ..local(5000) };
+    let offer = parse(
+        &(both
+            + "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n\
+        a=candidate:1 1 UDP 1 192.0.2.2 4002 typ host\r\n"),
+    );
+    let mut session = Session::new(Profile { ice, ..plain() });
+    let (_, agreed) = session.answer(&offer, &[local(1), with_ice]).unwrap();
+    assert!(agreed.media[1].remote.ice.is_some());
+}
+
+/// RFC 8839 §4.2.5: something on the way has changed the address that the peer meant.
+#[test]
+fn a_default_address_that_is_no_candidate_ends_ice() {
+    let offer = |candidate: &str, ip: &str| {
+        let text = section("RTP/AVP", false, None).to_string().replace("192.0.2.2", ip);
+        parse(&format!("{text}a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n{candidate}"))
+    };
+    let host = "a=candidate:1 1 UDP 2130706431 192.0.2.2 4000 typ host\r\n";
+    let local_ice = LocalIce {
+        ufrag: "ours".into(),
+        pwd: "0123456789012345678901".into(),
+        options: vec!["ice2".into()],
+        lite: true,
+        end_of_candidates: true,
+        ..LocalIce::default()
+    };
+    let answer = |offer: SessionDescription| {
+        let local = LocalMedia { ice: Some(local_ice.clone()), ..local(5000) };
+        let mut session = Session::new(Profile { ice: IceMode::Rfc8445, ..plain() });
+        let (answer, agreed) = session.answer(&offer, &[local]).unwrap();
+        (answer.to_string(), agreed.media[0].remote.ice.is_some())
+    };
+    let (text, ice) = answer(offer(host, "192.0.2.2"));
+    assert!(ice && !text.contains("ice-mismatch"), "{text}");
+    for line in ["a=ice-lite\r\n", "a=ice-options:ice2\r\n", "a=end-of-candidates\r\n"] {
+        assert!(text.contains(line), "{text}");
+    }
+    let (text, ice) = answer(offer(host, "198.51.100.7"));
+    assert!(!ice && text.contains("a=ice-mismatch\r\n") && !text.contains("ufrag"), "{text}");
+    // A peer that says so itself; one that has no candidate yet; names, which cannot be judged.
+    assert!(!answer(offer("a=ice-mismatch\r\n", "192.0.2.2")).1);
+    assert!(answer(offer("", "198.51.100.7")).1);
+    assert!(answer(offer("a=candidate:1 1 UDP 1 x.local 4000 typ host\r\n", "192.0.2.2")).1);
+}
+
+/// RFC 5939 §3.6.2: an answer without a=acfg takes the actual configuration.
+#[test]
+fn capabilities_are_read_and_answered_without() {
+    let offer = section("RTP/AVP", false, None).to_string()
+        + "a=tcap:1 RTP/SAVPF RTP/SAVP\r\na=acap:1 rtcp-fb:* nack\r\na=pcfg:1 t=1|2 a=1\r\n";
+    let offer = parse(&offer);
+    let view = offer.media_view(0).unwrap();
+    let found: Vec<Capability<'_>> = view.capabilities().collect();
+    assert_eq!(found.len(), 3);
+    assert_eq!(found[2], Capability::Potential { number: 1, configuration: "t=1|2 a=1" });
+    let (answer, _) = Session::new(plain()).answer(&offer, &[local(5000)]).unwrap();
+    let text = answer.to_string();
+    assert!(text.contains("RTP/AVP 0\r\n") && !text.contains("cfg") && !text.contains("cap:"));
+}
+
+/// RFC 5506 §5: reduced-size RTCP needs the word of both.
+#[test]
+fn reduced_size_rtcp_is_agreed_by_both() {
+    let offer = parse(&(section("RTP/AVP", false, None).to_string() + "a=rtcp-rsize\r\n"));
+    for rtcp_rsize in [false, true] {
+        let mut session = Session::new(Profile { rtcp_rsize, ..plain() });
+        let (answer, agreed) = session.answer(&offer, &[local(5000)]).unwrap();
+        assert_eq!(agreed.media[0].rtcp_rsize, rtcp_rsize);
+        assert_eq!(answer.media_view(0).unwrap().rtcp_rsize(), rtcp_rsize);
+    }
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn local(port: u16, key: &str, ssrc: (u32, u32)) -> LocalMedia {
             ufrag: format!("u{port}"),
             pwd: "n2N27nGHlzf9X3L41RxKyRtt".into(),
             candidates: vec![candidate(1, port), candidate(2, port + 1)],
+            ..LocalIce::default()
         }),
         crypto: vec![Crypto::new(1, SUITE, key)],
         ssrc_range: Some(ssrc),

@@ -205,7 +205,7 @@ fn local(port: u16) -> LocalMedia {
     LocalMedia {
         address: [192, 0, 2, 1].into(),
         rtp_port: port,
-        ice: Some(LocalIce { ufrag: "abcd".into(), pwd: "p".repeat(24), candidates: Vec::new() }),
+        ice: Some(LocalIce { ufrag: "abcd".into(), pwd: "p".repeat(24), ..LocalIce::default() }),
         crypto: vec![Crypto::new(1, "AES_CM_128_HMAC_SHA1_80", key)],
         ..LocalMedia::default()
     }

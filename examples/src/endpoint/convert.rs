@@ -9,6 +9,7 @@ pub(super) fn local_ice(from: &LocalIce) -> sdp::LocalIce {
         ufrag: from.credentials.ufrag.clone(),
         pwd: from.credentials.pwd.clone(),
         candidates: from.candidates.iter().map(local_candidate).collect(),
+        ..sdp::LocalIce::default()
     }
 }
 

@@ -46,6 +46,7 @@ impl From<&LocalIce> for sdp::LocalIce {
             ufrag: ice.credentials.ufrag.clone(),
             pwd: ice.credentials.pwd.clone(),
             candidates: ice.candidates.iter().map(candidate).collect(),
+            ..Self::default()
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Typed attribute values.
 
+mod audio_format;
 mod candidate;
+mod capability;
 mod crypto;
 mod direction;
 mod extmap;
@@ -10,10 +12,13 @@ mod floor;
 mod fmtp;
 mod group;
 mod rtpmap;
+mod setup;
 mod source;
 
+pub use audio_format::{OpusFormat, SilkFormat};
 pub(crate) use candidate::Fields;
 pub use candidate::{Candidate, CandidateKind, CandidateTransport};
+pub use capability::Capability;
 pub use crypto::Crypto;
 pub use direction::Direction;
 pub use extmap::ExtMap;
@@ -23,4 +28,5 @@ pub use floor::{Floor, FloorControl};
 pub use fmtp::{H264Format, H264Profile, Parameters, ProfileLevelId};
 pub use group::Group;
 pub use rtpmap::RtpMap;
+pub use setup::{ConnectionUse, Setup};
 pub use source::{SourceAttribute, SourceFilter};

@@ -65,6 +65,35 @@ pub fn offer_body<'a>(content_type: &str, body: &'a [u8]) -> Option<&'a [u8]> {
     parts.get(select_offer(&parts)?).map(|part| part.body)
 }
 
+/// A `multipart/alternative` offer with two versions of ICE, as Lync 2013 clients make it: the
+/// fallback for servers of OCS 2007, then the real one. Content type and body.
+///
+/// `boundary` is the caller's; no line of a description begins with `--`.
+///
+/// ```
+/// use linkspan_sdp::ms;
+///
+/// let real = "v=0\r\no=- 0 1 IN IP4 192.0.2.1\r\ns=session\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+///             m=audio 4000 RTP/AVP 0\r\n";
+/// let (content_type, body) = ms::write_alternative(real.as_bytes(), real.as_bytes(), "b0undary");
+/// assert_eq!(ms::offer_body(&content_type, &body), Some(real.as_bytes()));
+/// ```
+#[must_use]
+pub fn write_alternative(fallback: &[u8], real: &[u8], boundary: &str) -> (String, Vec<u8>) {
+    let mut body = Vec::with_capacity(fallback.len() + real.len() + 512);
+    for (disposition, part) in [(FALLBACK, fallback), (REAL, real)] {
+        let head = format!(
+            "--{boundary}\r\nContent-Type: application/sdp\r\n\
+             Content-Transfer-Encoding: 7bit\r\nContent-Disposition: {disposition}\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(part);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    (format!("multipart/alternative;boundary=\"{boundary}\""), body)
+}
+
 /// The parts of a multipart body (RFC 2046 §5.1.1); at most [`MAX_PARTS`].
 fn split_parts<'a>(body: &'a [u8], boundary: &str) -> Vec<Part<'a>> {
     let delimiter = [b"--", boundary.as_bytes()].concat();
@@ -112,6 +141,9 @@ fn read_part(text: &[u8]) -> Option<Part<'_>> {
     }
     None
 }
+
+const REAL: &str = "session; handling=optional";
+const FALLBACK: &str = "session; handling=optional; ms-proxy-2007fallback";
 
 /// More parts than any offer has.
 const MAX_PARTS: usize = 16;

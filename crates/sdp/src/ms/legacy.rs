@@ -3,8 +3,8 @@
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
-use crate::AttributeError;
 use crate::attribute::Fields;
+use crate::{AttributeError, SessionDescription};
 
 /// A candidate of the older MS-ICE (\[MS-ICE\] 3.1.4.8.1).
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
@@ -72,6 +72,47 @@ impl fmt::Debug for LegacyCandidate<'_> {
             .field("address", &self.address)
             .finish_non_exhaustive()
     }
+}
+
+/// The fallback part of an offer with two versions of ICE: the sections of `real`, with candidates
+/// of the older MS-ICE in place of its own. `candidates` has those of each section, in order.
+///
+/// ```
+/// use linkspan_sdp::{SessionDescription, ms};
+///
+/// let real: SessionDescription =
+///     "v=0\r\no=- 0 0 IN IP4 192.0.2.1\r\ns=session\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+///      m=audio 4000 RTP/AVP 0\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n".parse()?;
+/// let older = ms::LegacyCandidate::parse(
+///     "JWybPk+7SYFG73Awy/lTclLczq3XZLajL7sJrerhCcQ 1 qZcgOXU1K4eLFFyKQtiEzw UDP 0.830 192.0.2.1 4000")?;
+/// let fallback = ms::fallback_offer(&real, &[&[older]]);
+/// assert!(fallback.to_string().ends_with("UDP 0.830 192.0.2.1 4000 \r\n"));
+/// assert!(!fallback.to_string().contains("ice-"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn fallback_offer(
+    real: &SessionDescription,
+    candidates: &[&[LegacyCandidate<'_>]],
+) -> SessionDescription {
+    const OF_THE_OTHER: [&str; 6] = [
+        "ice-ufrag",
+        "ice-pwd",
+        "ice-options",
+        "candidate",
+        "x-candidate-ipv6",
+        "remote-candidates",
+    ];
+    let mut fallback = real.clone();
+    for (index, media) in fallback.media.iter_mut().enumerate() {
+        for name in OF_THE_OTHER {
+            media.remove_attribute(name);
+        }
+        for candidate in candidates.get(index).copied().unwrap_or_default() {
+            media.push_attribute("candidate", Some(&candidate.to_string()));
+        }
+    }
+    fallback
 }
 
 #[cfg(test)]

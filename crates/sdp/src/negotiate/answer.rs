@@ -1,12 +1,15 @@
 //! Answering one section of an offer.
 
+use super::bundle::Peer;
 use super::codecs::{Chosen, codecs_of};
+use super::dtls::{self, Dtls};
 use super::history::SectionState;
+use super::offer::bind;
 use super::write::{Section, Written};
 use super::{keys, remote};
 use crate::{
     AgreedCodec, AgreedMedia, Crypto, Dialect, Direction, EncryptionLevel, LocalMedia, MediaKind,
-    MediaView, MismatchCause, Profile, Proto, answer_encryption, classify_offer,
+    MediaView, MismatchCause, Profile, Proto, Setup, Why, answer_encryption, classify_offer,
 };
 
 /// What a section of an offer says about encryption.
@@ -22,50 +25,103 @@ pub(crate) fn offered_keys(
     view: &MediaView<'_>,
     local: Option<&LocalMedia>,
 ) -> Result<OfferedKeys, MismatchCause> {
+    if view.profile().dtls {
+        // RFC 5763: whoever offers DTLS-SRTP takes nothing else.
+        return Ok(OfferedKeys { class: EncryptionLevel::Required, key: None });
+    }
     let key = keys::choose_offered(profile, view, local);
     let class = classify_offer(view.profile(), key.is_some(), view.encryption_hint())?;
     Ok(OfferedKeys { class, key })
 }
 
-/// Whether a section's transport can be used at all.
-pub(crate) fn is_transport_usable(profile: &Profile, view: &MediaView<'_>) -> bool {
+/// Why a section cannot be answered whatever its codecs; `None` when it can. `local` is `None`
+/// while our side is not known yet.
+pub(crate) fn unusable(
+    profile: &Profile,
+    peer: &Peer<'_>,
+    local: Option<&LocalMedia>,
+) -> Option<Why> {
+    let view = &peer.view;
+    let kind = view.kind();
+    let sharing = kind == MediaKind::ApplicationSharing;
+    let known = matches!(kind, MediaKind::Audio | MediaKind::Video)
+        || (sharing && profile.dialect == Dialect::Lync && !profile.sharing.is_empty());
+    if !known || (sharing && local.is_some_and(|l| l.sharing.is_none())) {
+        return Some(Why::Kind);
+    }
     let p = view.profile();
-    // DTLS-SRTP needs a handshake that is not SDES; TCP is part of the Lync dialect only.
-    p.rtp && !p.dtls && (!p.tcp || profile.dialect == Dialect::Lync)
+    // Over TCP is part of the Lync dialect only, and sharing is never without.
+    let tcp = if sharing { p.tcp } else { !p.tcp || profile.dialect == Dialect::Lync };
+    if !p.rtp || !tcp || (p.dtls && !profile.dtls) {
+        return Some(Why::Transport);
+    }
+    let certified =
+        || dtls::has_fingerprint(&peer.transport) && local.is_none_or(|l| l.dtls.is_some());
+    if p.dtls && !certified() {
+        return Some(Why::Fingerprint);
+    }
+    local.filter(|local| is_out_of_reach(profile, peer, local)).map(|_| Why::AddressFamily)
 }
 
-/// Whether a section belongs to a kind that a profile negotiates.
-pub(crate) const fn is_negotiable(kind: &MediaKind) -> bool {
-    matches!(kind, MediaKind::Audio | MediaKind::Video)
+/// RFC 6157 §4: without ICE, both sides have an address of one family.
+fn is_out_of_reach(profile: &Profile, peer: &Peer<'_>, local: &LocalMedia) -> bool {
+    let without_ice = local.ice.is_none() || remote::remote_ice(profile, &peer.transport).is_none();
+    let theirs = peer.transport.connection().and_then(|c| c.ip());
+    let theirs = theirs.filter(|ip| !ip.is_unspecified() && !local.address.is_unspecified());
+    without_ice && theirs.is_some_and(|ip| ip.is_ipv4() != local.address.is_ipv4())
 }
 
 /// A refusal that repeats the `m=` line of the offer (RFC 3264 §6).
-pub(crate) fn refuse<'l>(view: &MediaView<'_>) -> (Written<'l>, AgreedMedia, SectionState) {
+pub(crate) fn refuse<'l>(
+    view: &MediaView<'_>,
+    why: Why,
+) -> (Written<'l>, AgreedMedia, SectionState) {
     let formats: Vec<String> = view.formats().map(Into::into).collect();
-    let proto = Proto::new(view.proto());
-    let written =
-        Written::Unused { kind: view.kind(), proto: proto.clone(), formats: formats.clone() };
+    let mid = view.mid().map(Into::into);
     let state = SectionState {
-        kind: view.kind(),
-        proto,
-        formats,
-        used: false,
-        encrypted: false,
-        bound: Vec::new(),
-        label: None,
+        mid,
+        ..SectionState::unused(view.kind(), Proto::new(view.proto()), formats)
     };
-    (written, AgreedMedia::refused(view.kind()), state)
+    (Written::unused(&state), AgreedMedia::refused(view.kind(), why), state)
 }
 
 /// How a section is answered.
 pub(crate) struct Answering<'p, 'l> {
     pub(crate) profile: &'p Profile,
     pub(crate) local: &'l LocalMedia,
+    /// What the section was before.
+    pub(crate) before: Option<&'p SectionState>,
     /// The codecs to answer with; not empty.
     pub(crate) chosen: Vec<Chosen>,
     /// What this side wants, beside [`LocalMedia::direction`].
     pub(crate) direction: Direction,
     pub(crate) video_kbps: Option<u32>,
+}
+
+/// What protects a section: key lines, or a DTLS association, or nothing.
+#[derive(Default)]
+struct Protection {
+    /// Theirs and ours.
+    keys: Option<(Crypto, Crypto)>,
+    dtls: Option<Dtls>,
+}
+
+impl Answering<'_, '_> {
+    fn protect(&self, peer: &Peer<'_>) -> Result<Protection, MismatchCause> {
+        let Self { profile, local, before, .. } = self;
+        if peer.view.profile().dtls {
+            answer_encryption(EncryptionLevel::Required, profile.encryption)?;
+            let dtls = dtls::answer(peer, local, *before).ok_or(MismatchCause::NoUsableKey)?;
+            return Ok(Protection { dtls: Some(dtls), ..Protection::default() });
+        }
+        let offered = offered_keys(profile, &peer.view, Some(local))?;
+        if !answer_encryption(offered.class, profile.encryption)? {
+            return Ok(Protection::default());
+        }
+        let theirs = offered.key.ok_or(MismatchCause::NoUsableKey)?;
+        let ours = keys::answer_key(profile, &theirs, local).ok_or(MismatchCause::NoUsableKey)?;
+        Ok(Protection { keys: Some((theirs, ours)), ..Protection::default() })
+    }
 }
 
 /// Answers with a set of codecs.
@@ -75,100 +131,114 @@ pub(crate) struct Answering<'p, 'l> {
 /// When encryption levels do not match.
 pub(crate) fn accept<'l>(
     answering: Answering<'_, 'l>,
-    view: &MediaView<'_>,
+    peer: &Peer<'_>,
 ) -> Result<(Written<'l>, AgreedMedia, SectionState), MismatchCause> {
-    let Answering { profile, local, chosen, direction, video_kbps } = answering;
-    let offered = offered_keys(profile, view, Some(local))?;
-    let wanted = answer_encryption(offered.class, profile.encryption)?;
-    let keys = match (wanted, &offered.key) {
-        (true, Some(theirs)) => keys::answer_key(profile, theirs, local).map(|o| (theirs, o)),
-        _ => None,
+    let Protection { keys, dtls } = answering.protect(peer)?;
+    let Answering { profile, local, before, chosen, direction, video_kbps } = answering;
+    let view = &peer.view;
+    let (remote_crypto, local_crypto) = keys.unzip();
+    let mut agreed = base(profile, peer, chosen);
+    agreed.encryption = local_crypto.is_some() || dtls.is_some();
+    agreed.remote.crypto = remote_crypto;
+    agreed.local_crypto = local_crypto;
+    agreed.setup = match &dtls {
+        Some(dtls) => Some(dtls.setup),
+        None => tcp_setup(view, local),
     };
-    if wanted && keys.is_none() {
-        return Err(MismatchCause::NoUsableKey);
-    }
-    let encryption = keys.is_some();
-    let (remote_crypto, local_crypto) = match keys {
-        Some((theirs, ours)) => (Some(theirs.clone()), Some(ours)),
-        None => (None, None),
-    };
-    let rtcp_mux = profile.rtcp_mux && view.rtcp_mux();
-    let mut remote = remote::remote_media(profile, view, rtcp_mux);
-    remote.crypto = remote_crypto;
-    let feedback = remote::feedback(profile, view);
-    let wanted = local.direction.and(direction);
+    let association = dtls.as_ref().map(Dtls::association);
+    agreed.dtls = dtls.map(|dtls| dtls.agreed);
+    agreed.connection_use = view.connection_use().unwrap_or_default().answer(local.connection_use);
     // RFC 3264 §8.4: a peer that holds with 0.0.0.0 is not answered in a=recvonly, which it may
     // not know; nothing is sent to it all the same.
+    let wanted = local.direction.and(direction);
     let written_direction = view.direction().reversed().and(wanted);
-    let direction = view.effective_direction().reversed().and(wanted);
+    agreed.direction = agreed.direction.and(wanted);
     let label = answer_label(profile, view, local);
+    let sharing = match (&agreed.remote.sharing, &local.sharing) {
+        (Some(theirs), Some(ours)) => Some(theirs.answer(ours)),
+        _ => local.sharing.clone().filter(|_| agreed.kind == MediaKind::ApplicationSharing),
+    };
     let section = Section {
         kind: view.kind(),
-        proto: answer_proto(profile, view, encryption),
-        codecs: chosen.iter().map(|c| (c.payload_type, c.codec.clone())).collect(),
+        proto: answer_proto(profile, view, agreed.encryption),
+        codecs: agreed.codecs.iter().map(|c| (c.receive_pt, c.codec.clone())).collect(),
         local,
         cryptoscale: None,
-        crypto: local_crypto.iter().cloned().collect(),
+        crypto: agreed.local_crypto.iter().cloned().collect(),
         direction: written_direction,
-        rtcp_mux,
+        rtcp_mux: agreed.rtcp_mux,
+        // [MS-SDPEXT] 3.1.5.30.3: whatever the offer has, it stands beside rtcp-fb.
+        rtcp_rsize: agreed.rtcp_rsize
+            || (profile.dialect == Dialect::Lync && agreed.kind != MediaKind::ApplicationSharing),
         // RFC 8839 §4.2.4: an answer does ICE when the offer does.
-        with_ice: remote.ice.is_some(),
-        feedback,
+        with_ice: agreed.remote.ice.is_some(),
+        ice_mismatch: remote::has_mismatch(profile, &peer.transport),
+        dtls: agreed.dtls.is_some(),
+        setup: agreed.setup,
+        connection_use: view.connection_use().map(|_| agreed.connection_use),
+        mid: agreed.mid.clone(),
+        shared: None,
+        extensions: agreed.header_extensions.clone(),
+        sharing,
+        feedback: agreed.feedback,
         content_main: view.content() == Some("main"),
         modern: is_modern(view),
         label: label.clone(),
         video_kbps: video_kbps.filter(|_| view.kind() == MediaKind::Video),
         maxptime: false,
     };
-    let agreed = AgreedMedia {
-        kind: view.kind(),
-        accepted: true,
-        remote,
-        local_crypto,
-        codecs: chosen.into_iter().map(agreed_codec).collect(),
-        direction,
-        rtcp_mux,
-        rtcp_rsize: view.rtcp_rsize(),
-        encryption,
-        feedback,
-        send_limit_bps: remote::send_limit_bps(view),
-        ptime_ms: view.ptime(),
-    };
     let state = SectionState {
-        kind: section.kind.clone(),
-        proto: section.proto.clone(),
-        formats: section.codecs.iter().map(|(pt, _)| pt.to_string()).collect(),
         used: true,
-        encrypted: encryption,
-        bound: codecs_of(view),
+        encrypted: agreed.encryption,
+        bound: bind(&codecs_of(view), before.map_or(&[], |b| &b.bound)),
         label,
+        mid: agreed.mid.clone(),
+        association,
+        extensions: agreed.header_extensions.clone(),
+        ..SectionState::unused(
+            section.kind.clone(),
+            section.proto.clone(),
+            section.codecs.iter().map(|(pt, _)| pt.to_string()).collect(),
+        )
     };
     Ok((Written::Used(Box::new(section)), agreed, state))
 }
 
 /// What an offer says about its side, before we answer it: no key of ours, all codecs.
-pub(crate) fn preview(profile: &Profile, view: &MediaView<'_>, chosen: Vec<Chosen>) -> AgreedMedia {
-    let key = offered_keys(profile, view, None).ok();
-    let encrypted = key
+pub(crate) fn preview(profile: &Profile, peer: &Peer<'_>, chosen: Vec<Chosen>) -> AgreedMedia {
+    let key = offered_keys(profile, &peer.view, None).ok();
+    let mut agreed = base(profile, peer, chosen);
+    agreed.encryption = key
         .as_ref()
         .is_some_and(|keys| answer_encryption(keys.class, profile.encryption).unwrap_or_default());
+    agreed.remote.crypto = key.and_then(|keys| keys.key).filter(|_| agreed.encryption);
+    agreed
+}
+
+/// What an offer says, as far as our keys and wishes do not matter.
+fn base(profile: &Profile, peer: &Peer<'_>, chosen: Vec<Chosen>) -> AgreedMedia {
+    let view = &peer.view;
     let rtcp_mux = profile.rtcp_mux && view.rtcp_mux();
-    let mut remote = remote::remote_media(profile, view, rtcp_mux);
-    remote.crypto = key.and_then(|keys| keys.key).filter(|_| encrypted);
     AgreedMedia {
-        kind: view.kind(),
         accepted: true,
-        remote,
-        local_crypto: None,
+        remote: remote::remote_media(profile, peer, rtcp_mux),
+        mid: view.mid().map(Into::into),
+        header_extensions: remote::extensions(profile, view),
         codecs: chosen.into_iter().map(agreed_codec).collect(),
         direction: view.effective_direction().reversed(),
         rtcp_mux,
-        rtcp_rsize: view.rtcp_rsize(),
-        encryption: encrypted,
+        rtcp_rsize: remote::rtcp_rsize(profile, view),
         feedback: remote::feedback(profile, view),
-        send_limit_bps: remote::send_limit_bps(view),
+        send_limit_bps: remote::send_limit_bps(profile, view),
         ptime_ms: view.ptime(),
+        ..AgreedMedia::empty(view.kind())
     }
+}
+
+/// RFC 4145 §4.1: who connects, where the offer says so.
+fn tcp_setup(view: &MediaView<'_>, local: &LocalMedia) -> Option<Setup> {
+    let offered = view.setup().filter(|_| view.profile().tcp)?;
+    Some(offered.answer(local.setup.unwrap_or(Setup::Active)))
 }
 
 fn agreed_codec(chosen: Chosen) -> AgreedCodec {
@@ -219,6 +289,7 @@ pub(crate) const fn role_of(kind: &MediaKind) -> Option<&'static str> {
     match kind {
         MediaKind::Audio => Some("main-audio"),
         MediaKind::Video => Some("main-video"),
+        MediaKind::ApplicationSharing => Some("applicationsharing"),
         _ => None,
     }
 }

@@ -2,8 +2,9 @@
 
 use core::net::IpAddr;
 
-use super::write::{self, Written};
-use crate::{Dialect, MediaKind, Profile, Proto, SessionDescription};
+use super::dtls::Association;
+use super::write::{self, Layout, Written};
+use crate::{Dialect, HeaderExtension, MediaKind, Profile, Proto, SessionDescription};
 
 /// Version and layout of a side's descriptions, from one exchange to the next.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,30 @@ pub(crate) struct SectionState {
     /// Payload types that we have bound to encodings: they do not change (RFC 3264 §8.3.2).
     pub(crate) bound: Vec<(u8, crate::Codec)>,
     pub(crate) label: Option<String>,
+    pub(crate) mid: Option<String>,
+    /// Shares its transport with others.
+    pub(crate) bundled: bool,
+    pub(crate) association: Option<Association>,
+    pub(crate) extensions: Vec<HeaderExtension>,
+}
+
+impl SectionState {
+    /// A section that is not used, with what to repeat of its `m=` line.
+    pub(crate) const fn unused(kind: MediaKind, proto: Proto, formats: Vec<String>) -> Self {
+        Self {
+            kind,
+            proto,
+            formats,
+            used: false,
+            encrypted: false,
+            bound: Vec::new(),
+            label: None,
+            mid: None,
+            bundled: false,
+            association: None,
+            extensions: Vec::new(),
+        }
+    }
 }
 
 impl History {
@@ -37,12 +62,14 @@ impl History {
         &mut self,
         profile: &Profile,
         sections: &[Written<'_>],
+        groups: &[String],
         address: IpAddr,
     ) -> SessionDescription {
         if self.version.is_none() {
             self.session_id = session_id(profile, sections);
         }
-        let fresh = write::description(profile, self.session_id, 0, sections, address).to_bytes();
+        let layout = Layout { sections, groups, fallback: address };
+        let fresh = write::description(profile, self.session_id, 0, layout).to_bytes();
         let version = match self.version {
             None => match profile.dialect {
                 Dialect::Lync => 0,
@@ -53,7 +80,7 @@ impl History {
         };
         self.version = Some(version);
         self.last = fresh;
-        write::description(profile, self.session_id, version, sections, address)
+        write::description(profile, self.session_id, version, layout)
     }
 
     /// The version of the last description.

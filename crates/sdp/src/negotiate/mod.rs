@@ -1,21 +1,24 @@
 //! Offer and answer for an endpoint (RFC 3264).
 
 pub(crate) mod answer;
+pub(crate) mod bundle;
 pub(crate) mod codecs;
+mod dtls;
 pub(crate) mod history;
 mod keys;
 pub(crate) mod offer;
 mod remote;
 pub(crate) mod write;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use self::answer::Answering;
+use self::bundle::Peer;
 use self::history::{History, SectionState};
 use self::offer::{Offered, Offering};
 use crate::{
-    Agreed, Direction, LocalMedia, MediaKind, MediaView, Profile, Proto, Refusal, RefusalReason,
-    SessionDescription,
+    Agreed, AgreedMedia, Direction, LocalMedia, MediaKind, MediaView, Profile, Proto, Refusal,
+    RefusalReason, SessionDescription, Why,
 };
 
 /// One side of a session: makes offers, answers them, and remembers what was written.
@@ -46,18 +49,55 @@ use crate::{
 pub struct Session {
     profile: Profile,
     history: History,
-    pending: Option<Arc<OnceLock<Vec<SectionState>>>>,
+    pending: Option<Pending>,
+}
+
+/// An offer of ours, seen from the session.
+#[derive(Clone, Debug)]
+struct Pending {
+    outcome: Arc<OnceLock<Accepted>>,
+    /// Lives as long as a [`LocalOffer`] does.
+    offer: Weak<()>,
+}
+
+/// The first answer, and what it makes of the session.
+#[derive(Debug)]
+struct Accepted {
+    media: Vec<AgreedMedia>,
+    sections: Vec<SectionState>,
 }
 
 /// An offer of ours whose answer is awaited.
 ///
-/// A clone serves an answer of another branch (a forked INVITE), or the same answer that came
-/// twice, first in a provisional response. The first one that is accepted counts for the session.
+/// A clone serves the same answer that comes twice, first in a provisional response. An answer of
+/// which the peer is not bound yet (early media in an unreliable response) is read with
+/// [`preview`](Self::preview); another branch of a forked INVITE needs a session of its own
+/// ([`Session::fork`]).
+///
+/// ```
+/// use linkspan_sdp::{LocalMedia, Profile, RefusalReason, Session};
+///
+/// let local = |port| LocalMedia { rtp_port: port, ..LocalMedia::default() };
+/// let (offer, pending) = Session::new(Profile::standard()).offer(&[local(4000)]);
+/// let answer = |port| Session::new(Profile::standard()).answer(&offer, &[local(port)]);
+/// let (early, _) = answer(5000)?;
+/// let (other, _) = answer(6000)?;
+///
+/// pending.preview(&other)?; // binds nobody
+/// pending.clone().accept(&early)?; // in a 183
+/// pending.clone().accept(&early)?; // again in the 200
+/// let refusal = pending.accept(&other).unwrap_err();
+/// assert_eq!(refusal.reason, RefusalReason::AnswerChanged);
+/// # Ok::<(), linkspan_sdp::Refusal>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct LocalOffer {
     profile: Profile,
     offered: Vec<Offered>,
-    outcome: Arc<OnceLock<Vec<SectionState>>>,
+    /// The sections that are offered in one group, the tagged one first.
+    grouped: Vec<usize>,
+    outcome: Arc<OnceLock<Accepted>>,
+    alive: Arc<()>,
 }
 
 impl Session {
@@ -79,7 +119,8 @@ impl Session {
         self.settle();
         let count = self.history.sections.len().max(locals.len());
         let (mut written, mut offered) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        for index in 0..count {
+        let mids = self.mids(count);
+        for (index, mid) in mids.into_iter().enumerate() {
             let before = self.history.sections.get(index);
             let local = locals.get(index).filter(|l| l.rtp_port != 0);
             let kind = match (before, local) {
@@ -98,19 +139,49 @@ impl Session {
                     local,
                     codecs,
                     direction: Direction::SendRecv,
-                    video_kbps: self.profile.video_kbps,
+                    video_kbps: self.profile.video_limit_kbps(),
+                    mid,
                 }),
                 _ => offer::unused(before.cloned().unwrap_or_else(|| empty_section(kind, codecs))),
             };
             written.push(section);
             offered.push(state);
         }
-        let description = self.history.write(&self.profile, &written, address_of(locals));
+        let (mut grouped, mut lines) = (Vec::new(), Vec::new());
+        if self.profile.bundle {
+            let states: Vec<SectionState> = offered.iter().map(|o| o.state.clone()).collect();
+            (grouped, lines) = bundle::offer(&self.history.sections, &mut written, &states);
+        }
+        let address = address_of(locals);
+        let description = self.history.write(&self.profile, &written, &lines, address);
         // RFC 3264 §8.3.2: what was offered stays bound, whatever becomes of the offer.
         self.history.set_sections(keep_use(&self.history.sections, &offered));
-        let outcome = Arc::new(OnceLock::new());
-        self.pending = Some(Arc::clone(&outcome));
-        (description, LocalOffer { profile: self.profile.clone(), offered, outcome })
+        let profile = self.profile.clone();
+        (description, self.await_answer(LocalOffer::new(profile, offered, grouped)))
+    }
+
+    /// A session of its own for another dialog that the same offer has made: a forked INVITE. What
+    /// the two agree on from here on is apart.
+    ///
+    /// ```
+    /// # use linkspan_sdp::{LocalMedia, Profile, Session};
+    /// # let local = |port| LocalMedia { rtp_port: port, ..LocalMedia::default() };
+    /// let mut first = Session::new(Profile::standard());
+    /// let (offer, pending) = first.offer(&[local(4000)]);
+    /// let (second, other) = first.fork(&pending);
+    /// for (pending, port) in [(pending, 5000), (other, 6000)] {
+    ///     let (answer, _) = Session::new(Profile::standard()).answer(&offer, &[local(port)])?;
+    ///     assert_eq!(pending.accept(&answer)?.media[0].remote.address.port(), port);
+    /// }
+    /// assert!(!first.is_offering() && !second.is_offering());
+    /// # Ok::<(), linkspan_sdp::Refusal>(())
+    /// ```
+    #[must_use]
+    pub fn fork(&self, offer: &LocalOffer) -> (Self, LocalOffer) {
+        let mut session = self.clone();
+        let LocalOffer { profile, offered, grouped, .. } = offer.clone();
+        let offer = session.await_answer(LocalOffer::new(profile, offered, grouped));
+        (session, offer)
     }
 
     /// Answers an offer of the peer, the first or a later one.
@@ -136,20 +207,25 @@ impl Session {
         if offer.media.len() < self.history.sections.len() {
             return Err(Refusal::new(RefusalReason::MediaRemoved, None));
         }
+        bundle::check_mids(offer)?;
+        let groups = bundle::groups(&self.profile, offer);
         let mut written = Vec::with_capacity(offer.media.len());
         let mut agreed = Vec::with_capacity(offer.media.len());
         let mut states = Vec::with_capacity(offer.media.len());
         let mut wanted = false;
-        for (index, view) in offer.media_views().enumerate() {
+        for (index, peer) in bundle::peers(&self.profile, offer).iter().enumerate() {
+            let view = &peer.view;
             let before = self.history.sections.get(index);
-            check_later_section(before, &view).map_err(|r| Refusal::new(r, Some(index)))?;
-            wanted |= view.port() != 0;
-            let local = locals.get(index).filter(|l| l.rtp_port != 0 && view.port() != 0);
+            check_later_section(before, view).map_err(|r| Refusal::new(r, Some(index)))?;
+            let used = bundle::is_used(&self.profile, &groups, index, view);
+            wanted |= used;
+            let local = locals.get(index).filter(|l| l.rtp_port != 0);
             let (section, outcome, state) = match local {
+                _ if !used => answer::refuse(view, Why::Unused),
+                None => answer::refuse(view, Why::NoLocalMedia),
                 Some(local) => self
-                    .answer_section(&view, local)
+                    .answer_section(peer, local, before)
                     .map_err(|reason| Refusal::new(reason, Some(index)))?,
-                None => answer::refuse(&view),
             };
             written.push(section);
             agreed.push(outcome);
@@ -158,7 +234,9 @@ impl Session {
         if wanted && agreed.iter().all(|m| !m.accepted) {
             return Err(Refusal::new(RefusalReason::NoCommonCodec, None));
         }
-        let description = self.history.write(&self.profile, &written, address_of(locals));
+        let lines = bundle::answer(&groups, &mut written, &mut agreed, &mut states);
+        let address = address_of(locals);
+        let description = self.history.write(&self.profile, &written, &lines, address);
         self.history.set_sections(states);
         Ok((description, Agreed { media: agreed }))
     }
@@ -166,9 +244,8 @@ impl Session {
     /// Whether an own offer waits for its answer.
     #[must_use]
     pub fn is_offering(&self) -> bool {
-        self.pending
-            .as_ref()
-            .is_some_and(|pending| pending.get().is_none() && Arc::strong_count(pending) > 1)
+        let waits = |p: &Pending| p.outcome.get().is_none() && p.offer.strong_count() > 0;
+        self.pending.as_ref().is_some_and(waits)
     }
 
     /// What this side can do.
@@ -185,37 +262,57 @@ impl Session {
     /// Takes over what became of the last offer.
     fn settle(&mut self) {
         let Some(pending) = &self.pending else { return };
-        if let Some(states) = pending.get() {
-            self.history.set_sections(states.clone());
+        if let Some(accepted) = pending.outcome.get() {
+            self.history.set_sections(accepted.sections.clone());
             self.pending = None;
-        } else if Arc::strong_count(pending) == 1 {
+        } else if pending.offer.strong_count() == 0 {
             self.pending = None;
         }
     }
 
+    fn await_answer(&mut self, offer: LocalOffer) -> LocalOffer {
+        let outcome = Arc::clone(&offer.outcome);
+        self.pending = Some(Pending { outcome, offer: Arc::downgrade(&offer.alive) });
+        offer
+    }
+
+    /// The identification tags of an offer: those that sections have, and with BUNDLE one for each.
+    fn mids(&self, count: usize) -> Vec<Option<String>> {
+        let mut mids: Vec<Option<String>> = Vec::with_capacity(count);
+        for index in 0..count {
+            let known = self.history.sections.get(index).and_then(|s| s.mid.clone());
+            let fresh = || bundle::free_mid(&self.history.sections, &mids);
+            mids.push(known.or_else(|| self.profile.bundle.then(fresh)));
+        }
+        mids
+    }
+
     fn answer_section<'l>(
         &self,
-        view: &MediaView<'_>,
+        peer: &Peer<'_>,
         local: &'l LocalMedia,
-    ) -> Result<(write::Written<'l>, crate::AgreedMedia, SectionState), RefusalReason> {
+        before: Option<&SectionState>,
+    ) -> Result<(write::Written<'l>, AgreedMedia, SectionState), RefusalReason> {
+        let view = &peer.view;
         let kind = view.kind();
-        if !answer::is_negotiable(&kind) || !answer::is_transport_usable(&self.profile, view) {
-            return Ok(answer::refuse(view));
+        if let Some(why) = answer::unusable(&self.profile, peer, Some(local)) {
+            return Ok(answer::refuse(view, why));
         }
         let one_only = kind == MediaKind::Video && self.profile.one_video_codec;
         let chosen = codecs::choose(self.profile.line_codecs(&kind, Some(local)), view, one_only);
         if chosen.is_empty() {
-            return Ok(answer::refuse(view));
+            return Ok(answer::refuse(view, Why::NoCommonCodec));
         }
         answer::accept(
             Answering {
                 profile: &self.profile,
                 local,
+                before: before.filter(|b| b.used),
                 chosen,
                 direction: Direction::SendRecv,
-                video_kbps: self.profile.video_kbps,
+                video_kbps: self.profile.video_limit_kbps(),
             },
-            view,
+            peer,
         )
         .map_err(RefusalReason::EncryptionMismatch)
     }
@@ -229,17 +326,43 @@ impl Session {
 }
 
 impl LocalOffer {
+    fn new(profile: Profile, offered: Vec<Offered>, grouped: Vec<usize>) -> Self {
+        Self { profile, offered, grouped, outcome: Arc::new(OnceLock::new()), alive: Arc::new(()) }
+    }
+
     /// Reads the answer.
     ///
     /// # Errors
     ///
-    /// When the answer does not fit the offer, or encryption levels do not match. The offer is
-    /// then withdrawn, unless a clone of it lives.
+    /// When the answer does not fit the offer, or encryption levels do not match; the offer is
+    /// then withdrawn, unless a clone of it lives. [`AnswerChanged`](RefusalReason::AnswerChanged)
+    /// when a clone has accepted an answer that says something else.
     pub fn accept(self, answer: &SessionDescription) -> Result<Agreed, Refusal> {
-        let (media, states) = offer::read_answer(&self.profile, &self.offered, answer)?;
-        // A second answer, to a clone, changes nothing for the session.
-        let _ = self.outcome.set(states);
+        let (media, sections) = self.read(answer)?;
+        let first = self.outcome.get_or_init(|| Accepted { media: media.clone(), sections });
+        if first.media != media {
+            return Err(Refusal::new(RefusalReason::AnswerChanged, None));
+        }
         Ok(Agreed { media })
+    }
+
+    /// Reads what may become the answer: of an unreliable provisional response, which the final
+    /// one may contradict (RFC 6337 §3.1.1). The session takes no note of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept).
+    pub fn preview(&self, answer: &SessionDescription) -> Result<Agreed, Refusal> {
+        self.read(answer).map(|(media, _)| Agreed { media })
+    }
+
+    fn read(
+        &self,
+        answer: &SessionDescription,
+    ) -> Result<(Vec<AgreedMedia>, Vec<SectionState>), Refusal> {
+        let (mut media, mut sections) = offer::read_answer(&self.profile, &self.offered, answer)?;
+        bundle::read_answer(&self.profile, &self.grouped, answer, &mut media, &mut sections)?;
+        Ok((media, sections))
     }
 }
 
@@ -249,8 +372,8 @@ pub(crate) fn address_of(locals: &[LocalMedia]) -> core::net::IpAddr {
 }
 
 /// What a peer's section takes at most, in kbit/s.
-pub(crate) fn send_limit_kbps(view: &MediaView<'_>) -> Option<u32> {
-    remote::send_limit_bps(view).and_then(|bps| u32::try_from(bps / 1_000).ok())
+pub(crate) fn send_limit_kbps(profile: &Profile, view: &MediaView<'_>) -> Option<u32> {
+    remote::send_limit_bps(profile, view).and_then(|bps| u32::try_from(bps / 1_000).ok())
 }
 
 /// RFC 3264 §8.3.2: a section keeps its type while it is used.
@@ -281,13 +404,5 @@ fn keep_use(before: &[SectionState], offered: &[Offered]) -> Vec<SectionState> {
 /// A section that never was in use still names its formats (RFC 8866 §9 wants one).
 fn empty_section(kind: MediaKind, codecs: &[crate::Codec]) -> SectionState {
     let number = codecs.first().and_then(|c| c.payload_type).unwrap_or(0);
-    SectionState {
-        kind,
-        proto: Proto::rtp_avp(),
-        formats: vec![number.to_string()],
-        used: false,
-        encrypted: false,
-        bound: Vec::new(),
-        label: None,
-    }
+    SectionState::unused(kind, Proto::rtp_avp(), vec![number.to_string()])
 }

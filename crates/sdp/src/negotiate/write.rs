@@ -2,10 +2,11 @@
 
 use core::net::IpAddr;
 
+use super::history::SectionState;
 use super::remote::AUDIO_BPS;
 use crate::{
-    Candidate, Codec, Crypto, Dialect, Direction, Feedback, LocalMedia, Media, MediaKind, Profile,
-    Proto, SessionDescription,
+    Candidate, Codec, ConnectionUse, Crypto, Dialect, Direction, Feedback, HeaderExtension,
+    LocalMedia, Media, MediaKind, Profile, Proto, SessionDescription, Setup, ms,
 };
 
 /// Everything that one section says.
@@ -19,7 +20,19 @@ pub(crate) struct Section<'a> {
     pub(crate) crypto: Vec<Crypto>,
     pub(crate) direction: Direction,
     pub(crate) rtcp_mux: bool,
+    pub(crate) rtcp_rsize: bool,
     pub(crate) with_ice: bool,
+    /// The peer's candidates do not have its default address (RFC 8839 §4.2.5).
+    pub(crate) ice_mismatch: bool,
+    /// Our certificate is written, and no key line.
+    pub(crate) dtls: bool,
+    pub(crate) setup: Option<Setup>,
+    pub(crate) connection_use: Option<ConnectionUse>,
+    pub(crate) mid: Option<String>,
+    /// The transport is another section's, which alone describes it (RFC 9143 §7.1.3).
+    pub(crate) shared: Option<Shared>,
+    pub(crate) extensions: Vec<HeaderExtension>,
+    pub(crate) sharing: Option<ms::ApplicationSharing>,
     pub(crate) feedback: Feedback,
     /// `a=content:main` (RFC 4796).
     pub(crate) content_main: bool,
@@ -31,28 +44,66 @@ pub(crate) struct Section<'a> {
     pub(crate) maxptime: bool,
 }
 
+/// Where the section is that gives its transport to others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shared {
+    pub(crate) address: IpAddr,
+    pub(crate) port: u16,
+}
+
+impl Section<'_> {
+    fn address(&self) -> IpAddr {
+        self.shared.map_or(self.local.address, |shared| shared.address)
+    }
+
+    fn port(&self) -> u16 {
+        self.shared.map_or(self.local.rtp_port, |shared| shared.port)
+    }
+}
+
 /// A section of a description: written from scratch, or a refusal that repeats the `m=` line.
 #[derive(Clone, Debug)]
 pub(crate) enum Written<'a> {
     Used(Box<Section<'a>>),
-    Unused { kind: MediaKind, proto: Proto, formats: Vec<String> },
+    Unused { kind: MediaKind, proto: Proto, formats: Vec<String>, mid: Option<String> },
 }
 
-/// Writes a whole description. `fallback` is the address of one without a section in use.
+impl Written<'_> {
+    pub(crate) fn unused(state: &SectionState) -> Self {
+        Self::Unused {
+            kind: state.kind.clone(),
+            proto: state.proto.clone(),
+            formats: state.formats.clone(),
+            mid: state.mid.clone(),
+        }
+    }
+}
+
+/// What a description is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout<'l, 's> {
+    pub(crate) sections: &'l [Written<'s>],
+    /// Values of `a=group`.
+    pub(crate) groups: &'l [String],
+    /// The address of a description without a section in use.
+    pub(crate) fallback: IpAddr,
+}
+
+/// Writes a whole description.
 pub(crate) fn description(
     profile: &Profile,
     session_id: u64,
     version: u64,
-    sections: &[Written<'_>],
-    fallback: IpAddr,
+    layout: Layout<'_, '_>,
 ) -> SessionDescription {
+    let Layout { sections, groups, fallback } = layout;
     let used = || {
         sections.iter().filter_map(|s| match s {
             Written::Used(section) => Some(&**section),
             Written::Unused { .. } => None,
         })
     };
-    let address = used().next().map_or(fallback, |s| s.local.address);
+    let address = used().next().map_or(fallback, Section::address);
     let video = used().find(|s| s.kind == MediaKind::Video);
     let mut out = SessionDescription::default();
     out.set_line('v', "0");
@@ -75,21 +126,47 @@ pub(crate) fn description(
     }
     out.set_line('t', "0 0");
     if profile.dialect == Dialect::Lync && used().any(|s| s.modern) {
-        if let Some(kbps) = video.and_then(|s| s.video_kbps) {
-            let value = format!("main-video send={kbps};recv={kbps}");
-            out.push_attribute("x-mediabw", Some(&value));
-        }
+        media_bandwidths(used(), &mut out);
         out.push_attribute("x-devicecaps", Some("audio:send,recv;video:send,recv"));
+        for settings in &profile.media_settings {
+            out.push_attribute("x-mediasettings", Some(settings));
+        }
+    }
+    if used().any(|s| s.with_ice && s.local.ice.as_ref().is_some_and(|ice| ice.lite)) {
+        out.push_attribute("ice-lite", None);
+    }
+    for group in groups {
+        out.push_attribute("group", Some(group));
     }
     for section in sections {
         out.push_media(match section {
             Written::Used(section) => media(profile, section, address),
-            Written::Unused { kind, proto, formats } => {
-                Media::new(kind.clone(), 0, proto.clone(), formats.clone())
+            Written::Unused { kind, proto, formats, mid } => {
+                let mut media = Media::new(kind.clone(), 0, proto.clone(), formats.clone());
+                if let Some(mid) = mid {
+                    media.push_attribute("mid", Some(mid));
+                }
+                media
             }
         });
     }
     out
+}
+
+/// \[MS-SDPEXT\] 3.1.5.28.1: one line for each role that video plays.
+fn media_bandwidths<'s>(
+    sections: impl Iterator<Item = &'s Section<'s>>,
+    out: &mut SessionDescription,
+) {
+    let mut written: Vec<&str> = Vec::new();
+    for section in sections.filter(|s| s.kind == MediaKind::Video) {
+        let label = section.label.as_deref().unwrap_or("main-video");
+        if let Some(kbps) = section.video_kbps.filter(|_| !written.contains(&label)) {
+            let value = format!("{label} send={kbps};recv={kbps}");
+            out.push_attribute("x-mediabw", Some(&value));
+            written.push(label);
+        }
+    }
 }
 
 /// `IN IP4 192.0.2.1`.
@@ -100,9 +177,9 @@ fn network(address: IpAddr) -> String {
 
 fn media(profile: &Profile, s: &Section<'_>, session_address: IpAddr) -> Media {
     let formats = s.codecs.iter().map(|(pt, _)| pt.to_string()).collect();
-    let mut out = Media::new(s.kind.clone(), s.local.rtp_port, s.proto.clone(), formats);
-    if s.local.address != session_address {
-        out.set_line('c', &network(s.local.address));
+    let mut out = Media::new(s.kind.clone(), s.port(), s.proto.clone(), formats);
+    if s.address() != session_address {
+        out.set_line('c', &network(s.address()));
     }
     match profile.dialect {
         Dialect::Lync => lync_media(profile, s, &mut out),
@@ -118,16 +195,25 @@ fn lync_media(profile: &Profile, s: &Section<'_>, out: &mut Media) {
         if let Some((first, last)) = s.local.ssrc_range {
             out.push_attribute("x-ssrc-range", Some(&format!("{first}-{last}")));
         }
+        let messages = match s.kind {
+            MediaKind::Audio => Some("dsh"),
+            MediaKind::Video => Some("src,x-pli"),
+            _ => None,
+        };
+        if let Some(messages) = messages {
+            let line = format!("* x-message app send:{messages} recv:{messages}");
+            out.push_attribute("rtcp-fb", Some(&line));
+        }
         // [MS-SDPEXT] 3.1.5.30.3: rtcp-rsize has to be there whenever rtcp-fb is.
-        let messages = if s.kind == MediaKind::Video { "src,x-pli" } else { "dsh" };
-        let line = format!("* x-message app send:{messages} recv:{messages}");
-        out.push_attribute("rtcp-fb", Some(&line));
-        out.push_attribute("rtcp-rsize", None);
+        if s.rtcp_rsize {
+            out.push_attribute("rtcp-rsize", None);
+        }
         if let Some(role) = role {
             out.push_attribute("label", Some(role));
             out.push_attribute("x-source", Some(role));
         }
     }
+    lync_values(profile, s, out);
     ice(s, Dialect::Lync, out);
     keys(s, out);
     ptime(
@@ -146,12 +232,55 @@ fn lync_media(profile: &Profile, s: &Section<'_>, out: &mut Media) {
     ptime(profile.ptime_ms.filter(|_| s.kind == MediaKind::Audio), "ptime", out);
 }
 
+/// What only some sections of Lync's dialect have.
+fn lync_values(profile: &Profile, s: &Section<'_>, out: &mut Media) {
+    if let Some(mid) = &s.mid {
+        out.push_attribute("mid", Some(mid));
+    }
+    if let Some(id) = s.local.source_stream_id {
+        out.push_attribute("x-source-streamid", Some(&id.to_string()));
+    }
+    if let Some(id) = &s.local.bypass_id {
+        out.push_attribute("x-bypassid", Some(id));
+    }
+    for capabilities in video_capabilities(profile, s) {
+        out.push_attribute("x-caps", Some(&capabilities.to_string()));
+    }
+    for (name, value) in s.sharing.iter().flat_map(ms::ApplicationSharing::attributes) {
+        out.push_attribute(name, Some(&value));
+    }
+    setup(s, out);
+}
+
+/// \[MS-SDPEXT\] 3.1.5.24: what we can receive of RTVideo; X-H264UC has source requests for that.
+fn video_capabilities(profile: &Profile, s: &Section<'_>) -> Vec<ms::VideoCapabilities> {
+    let number = s.codecs.iter().find(|(_, codec)| codec.name.eq_ignore_ascii_case("x-rtvc1"));
+    let given = s.local.video_capabilities.iter().filter_map(|given| {
+        let payload_type = match given.payload_type {
+            0 => number?.0,
+            other => other,
+        };
+        Some(ms::VideoCapabilities { payload_type, ..given.clone() })
+    });
+    let mut found: Vec<_> = given.collect();
+    if let (Some((pt, _)), Some(rate), true) = (number, profile.max_video_rate, found.is_empty()) {
+        found.push(rate.capabilities(*pt));
+    }
+    found
+}
+
 fn standard_media(profile: &Profile, s: &Section<'_>, out: &mut Media) {
     let video = s.kind == MediaKind::Video;
     if let Some(kbps) = s.video_kbps.filter(|_| video) {
         out.set_line('b', &format!("TIAS:{}", u64::from(kbps) * 1_000));
     }
+    if let Some(mid) = &s.mid {
+        out.push_attribute("mid", Some(mid));
+    }
     codecs(s, out);
+    for extension in &s.extensions {
+        out.push_attribute("extmap", Some(&format!("{} {}", extension.id, extension.uri)));
+    }
     if video {
         for (wanted, value) in [
             (s.feedback.nack, "* nack"),
@@ -167,6 +296,9 @@ fn standard_media(profile: &Profile, s: &Section<'_>, out: &mut Media) {
             out.push_attribute("content", Some("main"));
         }
     }
+    if s.rtcp_rsize {
+        out.push_attribute("rtcp-rsize", None);
+    }
     if s.rtcp_mux {
         out.push_attribute("rtcp-mux", None);
     } else if rtcp_port(s) != s.local.rtp_port.saturating_add(1) {
@@ -174,6 +306,7 @@ fn standard_media(profile: &Profile, s: &Section<'_>, out: &mut Media) {
     }
     ice(s, Dialect::Standard, out);
     keys(s, out);
+    setup(s, out);
     ptime(profile.ptime_ms.filter(|_| !video), "ptime", out);
     ptime(profile.maxptime_ms.filter(|_| s.maxptime && !video), "maxptime", out);
     if let Some(label) = &s.label {
@@ -205,12 +338,42 @@ fn keys(s: &Section<'_>, out: &mut Media) {
     }
 }
 
+/// RFC 8122, RFC 4145: who we are, and who opens the connection. Whose transport is another
+/// section's leaves this to that one.
+fn setup(s: &Section<'_>, out: &mut Media) {
+    if s.shared.is_some() {
+        return;
+    }
+    if let Some(dtls) = s.local.dtls.as_ref().filter(|_| s.dtls) {
+        out.push_attribute("fingerprint", Some(&dtls.fingerprint));
+        if let Some(id) = &dtls.tls_id {
+            out.push_attribute("tls-id", Some(id));
+        }
+    }
+    if let Some(setup) = s.setup {
+        out.push_attribute("setup", Some(setup.name()));
+    }
+    if let Some(connection) = s.connection_use {
+        out.push_attribute("connection", Some(connection.name()));
+    }
+}
+
 fn ice(s: &Section<'_>, dialect: Dialect, out: &mut Media) {
-    let Some(ice) = s.local.ice.as_ref().filter(|_| s.with_ice) else { return };
+    if s.ice_mismatch {
+        out.push_attribute("ice-mismatch", None);
+    }
+    let wanted = s.with_ice && s.shared.is_none();
+    let Some(ice) = s.local.ice.as_ref().filter(|_| wanted) else { return };
+    if !ice.options.is_empty() {
+        out.push_attribute("ice-options", Some(&ice.options.join(" ")));
+    }
     out.push_attribute("ice-ufrag", Some(&ice.ufrag));
     out.push_attribute("ice-pwd", Some(&ice.pwd));
     for candidate in &ice.candidates {
         out.push_attribute(candidate_name(candidate, dialect), Some(&candidate.to_text(dialect)));
+    }
+    if ice.end_of_candidates {
+        out.push_attribute("end-of-candidates", None);
     }
     if !s.local.remote_candidates.is_empty() {
         let mut value: String = String::new();

@@ -6,7 +6,8 @@ use super::{
     Why,
 };
 use crate::negotiate::address_of;
-use crate::negotiate::answer::{Answering, accept, refuse};
+use crate::negotiate::answer::{Answering, accept, refuse, unusable};
+use crate::negotiate::bundle::Peer;
 use crate::negotiate::codecs::{Chosen, drop_orphans};
 use crate::negotiate::offer::read_answer;
 use crate::{
@@ -38,6 +39,7 @@ pub(super) fn translate(
         let say = |text: String| Explanation { media: Some(index), subject: "section", text };
         let mut outcome = offer.media.get(index).cloned().unwrap_or_else(|| unknown(&view));
         let plan = offer.plans.get(index).and_then(Option::as_ref);
+        let peer = Peer::alone(view);
         let far = plan.and_then(|plan| far_agreed.get(plan.far)).filter(|far| far.accepted);
         let local = locals.get(index).filter(|l| l.rtp_port != 0);
         let (section, agreed, state) = match (plan, far, local) {
@@ -47,17 +49,22 @@ pub(super) fn translate(
                     // The answer took only what the offerer does not have: read_answer admits
                     // no such codec, so this is a section without a main codec.
                     outcome.outcome = Outcome::Refused(Why::NoCounterpart);
-                    refuse(&view)
+                    refuse(&view, Why::NoCounterpart)
+                } else if let Some(why) = unusable(near_profile, &peer, Some(local)) {
+                    outcome.outcome = Outcome::Refused(why);
+                    refuse(&view, why)
                 } else {
+                    let before = offer.context.leg(offerer).history.sections.get(index);
                     let answered = accept(
                         Answering {
                             profile: near_profile,
                             local,
+                            before: before.filter(|b| b.used),
                             chosen: near_codecs(&joined),
                             direction: far.direction.reversed(),
-                            video_kbps: video_kbps(near_profile.video_kbps, far),
+                            video_kbps: video_kbps(near_profile.video_limit_kbps(), far),
                         },
-                        &view,
+                        &peer,
                     );
                     let answered = answered.map_err(|cause| {
                         Refusal::new(RefusalReason::EncryptionMismatch(cause), Some(index))
@@ -68,13 +75,13 @@ pub(super) fn translate(
             }
             (Some(_), None, _) => {
                 outcome.outcome = Outcome::Refused(Why::RefusedByOtherSide);
-                refuse(&view)
+                refuse(&view, Why::RefusedByOtherSide)
             }
             (Some(_), Some(_), None) => {
                 outcome.outcome = Outcome::Refused(Why::NoLocalMedia);
-                refuse(&view)
+                refuse(&view, Why::NoLocalMedia)
             }
-            (None, ..) => refuse(&view),
+            (None, ..) => refuse(&view, Why::Unused),
         };
         explain.push(say(describe(&outcome)));
         let mapped = outcome.outcome == Outcome::Mapped;
@@ -95,7 +102,7 @@ pub(super) fn translate(
         return Err(Refusal::new(RefusalReason::NoCommonCodec, None));
     }
     let near = context.leg_mut(offerer);
-    let description = near.history.write(near_profile, &written, address_of(locals));
+    let description = near.history.write(near_profile, &written, &[], address_of(locals));
     near.history.set_sections(states);
     context.leg_mut(offerer.other()).history.set_sections(far_states);
     Ok(Translation { description, media, context, explain })

@@ -33,9 +33,10 @@ mod outcome;
 
 pub use outcome::{
     CodecMap, Context, Explanation, MediaOutcome, OfferTranslation, Outcome, Side, Transform,
-    Translation, Why,
+    Translation,
 };
 
+pub use crate::why::Why;
 use crate::{LocalMedia, Profile, Refusal, SessionDescription};
 
 /// Translates the first offer of a session, from side A (`from`) toward side B (`to`).

@@ -4,7 +4,8 @@ use super::map::{counterparts, explain_codecs, far_codecs, unjoinable};
 use super::outcome::{Pair, Plan};
 use super::{CodecMap, Context, Explanation, MediaOutcome, OfferTranslation, Outcome, Side, Why};
 use crate::negotiate::address_of;
-use crate::negotiate::answer::{is_transport_usable, offered_keys, preview};
+use crate::negotiate::answer::{offered_keys, preview, unusable};
+use crate::negotiate::bundle::{Peer, check_mids};
 use crate::negotiate::codecs::choose;
 use crate::negotiate::offer::{Offered, Offering, offer as write_offer, unused};
 use crate::negotiate::write::Written;
@@ -32,6 +33,7 @@ pub(super) fn translate(
     if offer.media.len() < context.leg(offerer).history.sections.len() {
         return Err(Refusal::new(RefusalReason::MediaRemoved, None));
     }
+    check_mids(offer)?;
     let mut work = Work { offer, offerer, context, local, explain: Vec::new() };
     let mut media = Vec::with_capacity(offer.media.len());
     let mut plans: Vec<Option<Plan>> = Vec::with_capacity(offer.media.len());
@@ -94,8 +96,8 @@ impl Work<'_> {
         if joined.contains(&kind) || self.is_taken_by_another(index, &kind) {
             return refused(Why::SecondOfKind);
         }
-        if !is_transport_usable(near, view) {
-            return refused(Why::Transport);
+        if let Some(why) = unusable(near, &Peer::alone(*view), None) {
+            return refused(why);
         }
         if self.local.get(index).is_none_or(|l| l.rtp_port == 0) {
             return refused(Why::NoLocalMedia);
@@ -170,7 +172,7 @@ impl Work<'_> {
         }
         let near = &self.context.leg(self.offerer).profile;
         let chosen = plan.codecs.iter().map(|(c, _)| c.clone()).collect();
-        let preview = preview(near, view, chosen);
+        let preview = preview(near, &Peer::alone(*view), chosen);
         let ice = match &preview.remote.ice {
             Some(ice) => {
                 format!("terminated here; the peer has {} candidates", ice.candidates.len())
@@ -235,6 +237,7 @@ impl Work<'_> {
                         direction,
                         before,
                         video_kbps,
+                        mid: before.and_then(|b| b.mid.clone()),
                     })
                 }
                 (None, Some(before)) => unused(before.clone()),
@@ -246,7 +249,7 @@ impl Work<'_> {
         }
         let leg = self.context.leg_mut(side);
         let before = leg.history.version();
-        let description = leg.history.write(&far.profile, &written, address_of(self.local));
+        let description = leg.history.write(&far.profile, &written, &[], address_of(self.local));
         let changed = before.is_none() || before != leg.history.version();
         (description, offered, changed)
     }
@@ -270,8 +273,9 @@ impl Work<'_> {
 
     /// What we ask of the other side: no more than the offerer takes.
     fn video_kbps(&self, view: &MediaView<'_>) -> Option<u32> {
-        let far = self.context.leg(self.offerer.other()).profile.video_kbps;
-        let near = crate::negotiate::send_limit_kbps(view);
+        let far = self.context.leg(self.offerer.other()).profile.video_limit_kbps();
+        let near = &self.context.leg(self.offerer).profile;
+        let near = crate::negotiate::send_limit_kbps(near, view);
         match (far, near) {
             (Some(far), Some(near)) => Some(far.min(near)),
             (far, near) => far.or(near),
@@ -299,7 +303,7 @@ impl Work<'_> {
 
 /// The maps that the answer may choose from.
 fn possible(plan: &Plan, offered: &[Offered], offerer: Side) -> Vec<CodecMap> {
-    let numbers = offered.get(plan.far).map(|o| o.state.bound.as_slice()).unwrap_or_default();
+    let numbers = offered.get(plan.far).map(|o| o.offered_numbers()).unwrap_or_default();
     let mut maps = Vec::new();
     for (chosen, counterparts) in &plan.codecs {
         for (counterpart, transform) in counterparts {

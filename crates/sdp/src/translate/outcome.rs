@@ -5,7 +5,7 @@ use core::fmt;
 use crate::negotiate::codecs::Chosen;
 use crate::negotiate::history::History;
 use crate::negotiate::offer::Offered;
-use crate::{AgreedMedia, Codec, MediaKind, Profile, SessionDescription};
+use crate::{AgreedMedia, Codec, MediaKind, Profile, SessionDescription, Why};
 
 /// A side of a session: A made its first offer.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -89,39 +89,6 @@ pub enum Outcome {
     Refused(Why),
     /// The offerer does not use it; it keeps its place with port 0.
     Dropped(Why),
-}
-
-/// Why a section has no counterpart.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Why {
-    /// Port 0 in the offer.
-    #[error("the offerer does not use it")]
-    Unused,
-    /// Neither audio nor video.
-    #[error("only audio and video are joined")]
-    Kind,
-    /// One section of a kind is joined.
-    #[error("another section of this kind is joined already")]
-    SecondOfKind,
-    /// Slides and shared screens.
-    #[error("content sharing is not joined")]
-    Content,
-    /// Not RTP, or RTP in a way that is not spoken here.
-    #[error("its transport is not spoken here")]
-    Transport,
-    /// Nothing of what it offers is known on its own side.
-    #[error("none of its codecs is known on its own side")]
-    NoCommonCodec,
-    /// Nothing of what it offers is known on the other side.
-    #[error("none of its codecs has a counterpart on the other side")]
-    NoCounterpart,
-    /// The caller gave no local media for it.
-    #[error("it has no local media")]
-    NoLocalMedia,
-    /// The other side answered with port 0.
-    #[error("the other side refused it")]
-    RefusedByOtherSide,
 }
 
 /// How packets of a codec go from one side to the other.
