@@ -1,19 +1,62 @@
-//! The configuration file of `serve` and `check`: the gateway's own keys and a `[tls]` table.
+//! The configuration file of `serve` and `check`: the gateway's own keys, and the tables `[tls]`
+//! and `[service]`.
 
 use std::error::Error;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use linkspan_examples::{Identity, Report, Tls, read_roots};
 use linkspan_gateway::{Config, Side, SignallingTransport};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::lines::{self, Document, Problem};
+
 /// Everything a configuration file says.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct File {
     pub(crate) gateway: Config,
+    pub(crate) service: Service,
     pub(crate) tls: Option<TlsFiles>,
+}
+
+/// How the program runs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Service {
+    /// Where metrics and status are served: loopback, unless an address says otherwise. An empty
+    /// text serves them nowhere.
+    #[serde(deserialize_with = "address_or_none")]
+    pub(crate) http: Option<SocketAddr>,
+    /// Threads that carry media; 0 is one for each processor.
+    pub(crate) media_threads: usize,
+    /// How long running calls may last when the program is asked to terminate.
+    drain_seconds: u64,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        let http = Some(SocketAddr::from(([127, 0, 0, 1], 9_464)));
+        Self { http, media_threads: 0, drain_seconds: 3_600 }
+    }
+}
+
+impl Service {
+    pub(crate) fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+}
+
+fn address_or_none<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(from)?;
+    match text.as_str() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(serde::de::Error::custom),
+    }
 }
 
 /// Where certificates are. Paths are relative to the configuration file.
@@ -42,36 +85,29 @@ impl TlsFiles {
     }
 }
 
-/// Reads and checks a configuration.
-pub(crate) fn read(path: &Path) -> Result<File, Box<dyn Error>> {
-    let describe = |error: &dyn Error| format!("{}: {error}", path.display());
-    let text = fs::read_to_string(path).map_err(|error| describe(&error))?;
-    let mut table: toml::Table = text.parse().map_err(|error| describe(&error))?;
+/// Reads a configuration, and everything that is wrong with it.
+fn read(path: &Path) -> Result<(File, Vec<Problem>), Box<dyn Error>> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut document = Document::parse(&text);
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let tls = match table.remove("tls") {
-        Some(value) => {
-            let mut files: TlsFiles = value
-                .try_into()
-                .map_err(|error: toml::de::Error| format!("tls: {}", error.message()))?;
-            for file in [&mut files.certificate, &mut files.key, &mut files.ca] {
-                *file = folder.join(&file);
-            }
-            Some(files)
+    let mut tls: Option<TlsFiles> = document.take("tls");
+    if let Some(tls) = &mut tls {
+        for file in [&mut tls.certificate, &mut tls.key, &mut tls.ca] {
+            *file = folder.join(&file);
         }
-        None => None,
-    };
-    // Read from the text again where that is possible: its errors then know their line.
-    let gateway = if tls.is_none() {
-        toml::from_str::<Config>(&text)
-    } else {
-        toml::Value::Table(table).try_into::<Config>()
-    };
-    let gateway = gateway.map_err(|error| describe(&error))?;
-    Ok(File { gateway, tls })
+    }
+    let has_tls = document.has("tls");
+    let service = document.take("service").unwrap_or_default();
+    let gateway = document.rest().unwrap_or_default();
+    let file = File { gateway, service, tls };
+    for (field, reason) in problems(&file, has_tls) {
+        document.report(field, reason);
+    }
+    Ok((file, document.into_problems()))
 }
 
 /// What is wrong with a configuration that can be read, each as field and reason.
-fn problems(file: &File) -> Vec<(String, String)> {
+fn problems(file: &File, has_tls: bool) -> Vec<(String, String)> {
     let mut problems: Vec<(String, String)> = file
         .gateway
         .check()
@@ -82,7 +118,9 @@ fn problems(file: &File) -> Vec<(String, String)> {
         .into_iter()
         .any(|side| file.gateway.side(side).listener(SignallingTransport::Tls).is_some());
     match &file.tls {
-        None if uses_tls => problems.push(("tls".into(), "missing, and a listener has TLS".into())),
+        None if uses_tls && !has_tls => {
+            problems.push(("tls".into(), "missing, and a listener has TLS".into()));
+        }
         None => {}
         Some(tls) => {
             if let Err(error) = tls.load() {
@@ -103,16 +141,16 @@ fn problems(file: &File) -> Vec<(String, String)> {
 
 /// `gateway check`.
 pub(crate) fn check(path: &Path, report: &Report) -> Result<(), Box<dyn Error>> {
-    let problems = match read(path) {
-        Ok(file) => {
-            describe(&file.gateway, report);
-            problems(&file)
-        }
-        Err(error) => vec![("file".to_owned(), error.to_string())],
-    };
-    for (field, reason) in &problems {
-        report.text(format!("{field}: {reason}"));
-        report.json(&json!({"event": "problem", "field": field, "reason": reason}));
+    let (file, problems) = read(path)?;
+    if problems.is_empty() {
+        describe(&file, report);
+    }
+    for problem in &problems {
+        report.text(problem.at(path));
+        report.json(&json!({
+            "event": "problem", "line": problem.line, "column": problem.column,
+            "field": problem.field, "reason": problem.reason,
+        }));
     }
     report.json(&json!({"event": "end", "ok": problems.is_empty(), "problems": problems.len()}));
     if problems.is_empty() {
@@ -125,17 +163,12 @@ pub(crate) fn check(path: &Path, report: &Report) -> Result<(), Box<dyn Error>> 
 
 /// Reads a configuration that is to be used.
 pub(crate) fn read_sound(path: &Path) -> Result<File, Box<dyn Error>> {
-    let file = read(path)?;
-    let problems = problems(&file);
-    if problems.is_empty() {
-        return Ok(file);
-    }
-    let list: Vec<_> =
-        problems.iter().map(|(field, reason)| format!("{field}: {reason}")).collect();
-    Err(format!("{}: {}", path.display(), list.join("; ")).into())
+    let (file, problems) = read(path)?;
+    if problems.is_empty() { Ok(file) } else { Err(lines::list(path, &problems).into()) }
 }
 
-fn describe(config: &Config, report: &Report) {
+fn describe(file: &File, report: &Report) {
+    let config = &file.gateway;
     for side in [Side::Lync, Side::Standard] {
         let own = config.side(side);
         for listener in &own.listeners {
@@ -159,5 +192,8 @@ fn describe(config: &Config, report: &Report) {
             "to": route.to.name(),
             "next_hops": hops,
         }));
+    }
+    if let Some(http) = file.service.http {
+        report.text(format!("metrics and status on http://{http}/metrics and /status"));
     }
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use linkspan_examples::{
-    Authority, CallPlan, CallReport, Endpoint, EndpointConfig, GatewayDriver, Report, Tap, Tls,
-    VideoClip, synthesise, transport_of,
+    Authority, CallPlan, CallReport, Endpoint, EndpointConfig, GatewayDriver, GatewayHandle,
+    Report, Tap, Tls, VideoClip, synthesise, transport_of,
 };
 use linkspan_gateway::{
     Config, Encryption, GatewayEvent, IceKind, Listener, Route, Side, SignallingTransport,
@@ -18,7 +18,7 @@ use linkspan_gateway::{
 };
 use linkspan_sdp::{EncryptionLevel, IceMode};
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::proof::Proof;
@@ -120,8 +120,8 @@ struct Stage {
     tap: Tap,
     lync: Endpoint,
     room: Endpoint,
-    events: mpsc::UnboundedReceiver<GatewayEvent>,
-    stop: oneshot::Sender<()>,
+    events: mpsc::Receiver<GatewayEvent>,
+    handle: GatewayHandle,
     gateway: tokio::task::JoinHandle<()>,
 }
 
@@ -148,17 +148,16 @@ impl Stage {
         let mut room = Endpoint::start(room, Some(tls()?), tap.clone(), report.clone()).await?;
 
         let config = configuration(options, lync.address(), room.address())?;
-        let (driver, events) =
-            GatewayDriver::start(config, Some(tls()?), tap.clone(), GATEWAY).await?;
+        let (driver, handle, events) =
+            GatewayDriver::start(config, Some(tls()?), tap.clone(), GATEWAY, 0).await?;
         let address = |side: Side, transport| {
             let listener = driver.config().side(side).listener(transport);
             listener.map(|listener| listener.address).ok_or("the gateway has no listener")
         };
         lync.set_proxy(address(Side::Lync, SignallingTransport::Tls)?);
         room.set_proxy(address(Side::Standard, options.transport())?);
-        let (stop, stopped) = oneshot::channel();
-        let gateway = tokio::spawn(driver.run(stopped));
-        Ok(Self { tap, lync, room, events, stop, gateway })
+        let gateway = tokio::spawn(driver.run());
+        Ok(Self { tap, lync, room, events, handle, gateway })
     }
 
     /// Both calls, and what they prove. Gives the number of calls.
@@ -185,7 +184,7 @@ impl Stage {
             proof.judge(number, [&lync, &room], &plans.said(), self.tap.take_kept());
         }
         proof.judge_front_end(self.lync.faults());
-        drop(self.stop);
+        drop(self.handle);
         self.gateway.await?;
         self.tap.flush()?;
         for (kind, name) in [("capture", "demo.pcap"), ("keys", "demo.keys.txt")] {

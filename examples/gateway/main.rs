@@ -11,6 +11,9 @@
 
 mod config;
 mod demo;
+mod http;
+mod lines;
+mod metrics;
 mod proof;
 mod serve;
 mod tables;
@@ -34,7 +37,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a gateway until it is interrupted.
+    /// Run a gateway. SIGTERM: no new calls, the end when the running ones are over. SIGINT: every
+    /// call is ended at once. SIGHUP: routes and policy are read again.
     Serve {
         /// The configuration, in TOML.
         #[arg(long, value_name = "FILE")]
@@ -42,7 +46,8 @@ enum Command {
         /// One JSON object a line.
         #[arg(long)]
         json: bool,
-        /// Write a capture of everything, and the SDES keys beside it, into this folder.
+        /// Print the call ladder, and write a capture, a ladder with what was decided and
+        /// translated, and the SDES keys of each call and of everything into this folder.
         #[arg(long, value_name = "DIR")]
         trace: Option<PathBuf>,
     },

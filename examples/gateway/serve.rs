@@ -1,15 +1,22 @@
-//! `gateway serve`: a gateway on configured addresses, until it is interrupted.
+//! `gateway serve`: a gateway on configured addresses, until it is told to end.
+//!
+//! SIGTERM drains: no new calls, and the end when the running ones are over. SIGINT ends every
+//! call at once. SIGHUP reads routes and policy again.
 
 use std::error::Error;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use linkspan_examples::{GatewayDriver, Report, Tap};
-use linkspan_gateway::Side;
+use linkspan_examples::{
+    GatewayDriver, GatewayHandle, Limiter, Report, Tap, describe_event, resolve,
+};
+use linkspan_gateway::{Config, GatewayEvent, Side};
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-use crate::{config, tables};
+use crate::{config, http};
 
 /// Runs the gateway of a configuration file.
 pub(crate) async fn run(
@@ -19,12 +26,64 @@ pub(crate) async fn run(
 ) -> Result<(), Box<dyn Error>> {
     let file = config::read_sound(path)?;
     let tls = file.tls.as_ref().map(config::TlsFiles::load).transpose()?;
-    let tap = Tap::on_one_party(report.clone(), &["Lync side", GATEWAY, "standards side"]);
-    if let Some(folder) = trace {
-        fs::create_dir_all(folder)?;
-        tap.capture(&folder.join("gateway.pcap"), &folder.join("gateway.keys.txt"))?;
+    let tap = match trace {
+        Some(folder) => tap_into(folder, report, &file.gateway)?,
+        None => Tap::closed(),
+    };
+    let threads = file.service.media_threads;
+    let (driver, handle, events) =
+        GatewayDriver::start(file.gateway, tls, tap.clone(), GATEWAY, threads).await?;
+    for side in [Side::Lync, Side::Standard] {
+        for listener in &driver.config().side(side).listeners {
+            report.text(format!("{side}: {} {}", listener.transport, listener.address));
+        }
     }
-    for route in &file.gateway.routes {
+    if let Some(address) = file.service.http {
+        let local = http::serve(address, handle.clone())
+            .await
+            .map_err(|error| format!("http {address}: {error}"))?;
+        report.text(format!("http: {local}"));
+    }
+    let mut running = tokio::spawn(driver.run());
+    report.text("ready");
+    report.json(&json!({"event": "ready"}));
+    let telling = tokio::spawn(tell(events, report.clone()));
+    let mut signals = Signals::new()?;
+    loop {
+        let signal = tokio::select! {
+            ended = &mut running => break ended?,
+            signal = signals.next() => signal,
+        };
+        match signal {
+            Signal::Drain => {
+                say(
+                    report,
+                    "draining",
+                    "no new calls; the end comes when the running ones are over",
+                );
+                handle.drain(file.service.drain()).await;
+            }
+            Signal::Stop => {
+                say(report, "stopping", "every call is ended");
+                handle.stop().await;
+            }
+            Signal::Reload => reload(path, &handle, report).await,
+        }
+    }
+    telling.await?;
+    tap.flush()?;
+    report.text("stopped");
+    report.json(&json!({"event": "end", "ok": true}));
+    Ok(())
+}
+
+/// Everything, and each call by itself, is recorded in a folder; the ladder is printed too.
+fn tap_into(folder: &Path, report: &Report, config: &Config) -> std::io::Result<Tap> {
+    let tap = Tap::on_one_party(report.clone(), &["Lync side", GATEWAY, "standards side"]);
+    fs::create_dir_all(folder)?;
+    tap.capture(&folder.join("gateway.pcap"), &folder.join("gateway.keys.txt"))?;
+    tap.trace_calls(folder);
+    for route in &config.routes {
         let name = match route.to {
             Side::Lync => "Lync side",
             Side::Standard => "standards side",
@@ -33,52 +92,106 @@ pub(crate) async fn run(
             tap.name(hop, name);
         }
     }
-    let (driver, mut events) =
-        GatewayDriver::start(file.gateway, tls, tap.clone(), GATEWAY).await?;
-    for side in [Side::Lync, Side::Standard] {
-        for listener in &driver.config().side(side).listeners {
-            report.text(format!("{side}: {} {}", listener.transport, listener.address));
-        }
-    }
-    let (stop, stopped) = oneshot::channel();
-    let running = tokio::spawn(driver.run(stopped));
-    report.text("ready");
-    report.json(&json!({"event": "ready"}));
-    let telling = tokio::spawn({
-        let report = report.clone();
-        async move {
-            while let Some(event) = events.recv().await {
-                if let Some((text, value)) = tables::event(&event) {
-                    report.text(text);
-                    report.json(&value);
-                }
-            }
-        }
-    });
-    interrupted().await?;
-    // Dropping it would stop the gateway as well.
-    let _ = stop.send(());
-    running.await?;
-    telling.await?;
-    tap.flush()?;
-    report.text("stopped");
-    report.json(&json!({"event": "end", "ok": true}));
-    Ok(())
+    Ok(tap)
 }
 
-/// Waits for an interrupt, or for the request to terminate where there is such a thing.
-async fn interrupted() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
+/// Prints what the gateway tells, so many lines a second at most.
+async fn tell(mut events: mpsc::Receiver<GatewayEvent>, report: Report) {
+    let mut limiter = Limiter::new(LINES);
+    loop {
+        let event = timeout(Duration::from_secs(1), events.recv()).await;
+        let now = Instant::now();
+        let left_out = limiter.left_out(now);
+        if left_out > 0 {
+            report.text(format!("{left_out} lines left out"));
+            report.json(&json!({"event": "left-out", "lines": left_out}));
+        }
+        let Ok(event) = event else { continue };
+        let Some(event) = event else { return };
+        if let Some((text, value)) = describe_event(&event)
+            && limiter.pass(now)
+        {
+            report.text(text);
+            report.json(&value);
         }
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+}
+
+async fn reload(path: &Path, handle: &GatewayHandle, report: &Report) {
+    let outcome = match config::read_sound(path) {
+        Ok(file) => {
+            let mut config = file.gateway;
+            match resolve(&mut config).await {
+                Ok(()) => handle.reload(config).await,
+                Err(error) => Err(error.to_string()),
+            }
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    match outcome {
+        Ok(()) => say(report, "reloaded", "routes, policy, timers and limits are the file's"),
+        Err(error) => {
+            report.text(format!("not reloaded, everything stays as it was:\n{error}"));
+            report.json(&json!({"event": "not-reloaded", "reason": error}));
+        }
+    }
+}
+
+fn say(report: &Report, event: &str, what: &str) {
+    report.text(format!("{event}: {what}"));
+    report.json(&json!({"event": event}));
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Signal {
+    Drain,
+    Stop,
+    Reload,
+}
+
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Drain,
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.hangup.recv() => Signal::Reload,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Signal {
+        // Without a handler the interrupt ends the process anyway.
+        let _ = tokio::signal::ctrl_c().await;
+        Signal::Stop
+    }
 }
 
 const GATEWAY: &str = "gateway";
+/// Lines of the log in a second.
+const LINES: u32 = 200;

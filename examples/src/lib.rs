@@ -6,8 +6,11 @@
 mod audio;
 mod driver;
 mod endpoint;
+mod events;
+mod limiter;
 mod logging;
 mod media_net;
+mod media_threads;
 mod pcap;
 mod report;
 mod seed;
@@ -19,12 +22,15 @@ pub use audio::{
     PACKET_OCTETS, SAMPLE_RATE_HZ, linear_from_ulaw, read_wav, synthesise, ulaw_from_linear,
     write_wav,
 };
-pub use driver::{GatewayDriver, transport_of};
+pub use driver::{GatewayDriver, GatewayHandle, MediaTotals, Snapshot, resolve, transport_of};
 pub use endpoint::{
     CallError, CallPlan, CallReport, Endpoint, EndpointConfig, StreamReport, VideoClip,
 };
+pub use events::describe_event;
+pub use limiter::Limiter;
 pub use logging::log_to_stderr;
 pub use media_net::{Datagram, MediaNet};
+pub use media_threads::MediaThreads;
 pub use pcap::PcapWriter;
 pub use report::{Report, Style, Table};
 pub use seed::{fresh_seed, random_octets};

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use linkspan_sip as sip;
 
@@ -86,6 +87,9 @@ pub enum GatewayEvent {
         remote: SocketAddr,
         /// What was wrong with it.
         reason: String,
+        /// How many there have been on that side since the last such event: there is at most one
+        /// a second.
+        count: u64,
     },
     /// Something failed that an operator should look at.
     Failed {
@@ -145,6 +149,26 @@ impl CallState {
             Self::Held => "held",
         }
     }
+}
+
+/// What a call is, for a list of calls.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct CallSummary {
+    /// The call.
+    pub call: CallId,
+    /// The side that it came in by.
+    pub caller: Side,
+    /// Who calls, as the callee's side is told.
+    pub from: String,
+    /// Who is called.
+    pub to: String,
+    /// What it is doing; `None` when it is ending.
+    pub state: Option<CallState>,
+    /// The next hop that was chosen.
+    pub next_hop: Option<SocketAddr>,
+    /// When its INVITE came.
+    pub since: Instant,
 }
 
 /// One line of a call ladder.

@@ -8,10 +8,10 @@ use sip::UaEvent;
 
 use crate::config::{Config, ConfigError};
 use crate::deadlines::Deadlines;
-use crate::event::{GatewayCounters, GatewayEvent};
+use crate::event::{CallSummary, GatewayCounters, GatewayEvent};
 use crate::id::{CallId, Side};
 use crate::media::{MediaCommand, MediaEvent};
-use crate::signalling::{Call, Core, NewCall, show, stray};
+use crate::signalling::{Call, Core, NewCall, call_of, show, stray};
 
 /// The signalling half of a gateway: a back-to-back user agent between two sides.
 ///
@@ -81,7 +81,7 @@ impl Gateway {
         self.core.counters.messages_received += 1;
         let path = input.path;
         let Some(side) = self.side_of(path) else {
-            self.refused(None, path, "no listener has the local address");
+            self.core.refused(None, path.remote, "no listener has the local address", now);
             return Ok(());
         };
         if let Some(connection) = path.connection {
@@ -122,6 +122,7 @@ impl Gateway {
                 agent.handle_timeout(now);
             }
         }
+        self.core.tell_refusals(now);
         while let Some(id) = self.deadlines.take_due(now) {
             self.with_call(id, now, |call, core| call.handle_timeout(core, now));
         }
@@ -158,8 +159,12 @@ impl Gateway {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let agents = &self.core.agents;
-        let times =
-            [agents.lync.poll_timeout(), agents.standard.poll_timeout(), self.deadlines.next()];
+        let times = [
+            agents.lync.poll_timeout(),
+            agents.standard.poll_timeout(),
+            self.deadlines.next(),
+            self.core.refusals.poll_timeout(),
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -187,6 +192,25 @@ impl Gateway {
     /// The calls that there are, those that are ending included.
     pub fn calls(&self) -> impl ExactSizeIterator<Item = CallId> + '_ {
         self.calls.keys().copied()
+    }
+
+    /// What each call is doing, in the order in which they came.
+    pub fn summaries(&self) -> impl Iterator<Item = CallSummary> + '_ {
+        self.calls.values().map(Call::summary)
+    }
+
+    /// The call that a message which has come or goes by `path` belongs to, while there is one: for
+    /// whoever keeps a record of each call.
+    #[must_use]
+    pub fn call_of(&self, path: sip::Path, octets: &[u8]) -> Option<CallId> {
+        let side = self.side_of(path)?;
+        call_of(&self.core, side, &sip::Message::parse(octets).ok()?)
+    }
+
+    /// No new calls are taken: [`drain`](Self::drain) or [`shut_down`](Self::shut_down) was called.
+    #[must_use]
+    pub const fn is_draining(&self) -> bool {
+        self.draining
     }
 
     /// What has been counted so far.
@@ -335,7 +359,7 @@ impl Gateway {
                 });
             }
             UaEvent::Refused { path, error } => {
-                self.refused(Some(side), path, &error.to_string());
+                self.core.refused(Some(side), path.remote, &error.to_string(), now);
             }
             UaEvent::Acked { .. } | UaEvent::ProgressAcked { .. } => {}
             _ => {}
@@ -360,12 +384,6 @@ impl Gateway {
             }
             self.keep(id, call);
         }
-    }
-
-    fn refused(&mut self, side: Option<Side>, path: sip::Path, reason: &str) {
-        self.core.counters.messages_refused += 1;
-        let (remote, reason) = (path.remote, reason.to_owned());
-        self.core.tell(GatewayEvent::Refused { side, remote, reason });
     }
 
     fn with_session(

@@ -20,7 +20,7 @@ pub use config::{
     Listener, NextHop, NextHopError, PacketizationModes, PatternError, Problem, Route, SideConfig,
     SignallingTransport,
 };
-pub use event::{CallState, GatewayCounters, GatewayEvent, LadderLine};
+pub use event::{CallState, CallSummary, GatewayCounters, GatewayEvent, LadderLine};
 pub use gateway::Gateway;
 pub use id::{CallId, Side, StreamId, StreamKind};
 pub use limits::{Limits, Timers};

@@ -409,8 +409,9 @@ fn pair(
 
 /// Keeps a buffer for another packet, unless it is too small or there are enough.
 pub(super) fn give_buffer(pool: &mut Vec<BytesMut>, mut buffer: BytesMut) {
-    if pool.len() < POOL && buffer.capacity() >= BUFFER {
-        buffer.clear();
+    buffer.clear();
+    // What was cut off at the front comes back; a buffer that is shared with nobody is not copied.
+    if pool.len() < POOL && (buffer.capacity() >= BUFFER || buffer.try_reclaim(BUFFER)) {
         pool.push(buffer);
     }
 }

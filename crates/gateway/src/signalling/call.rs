@@ -13,7 +13,7 @@ use super::headers;
 use super::later::Later;
 use super::streams::Stream;
 use crate::config::NextHop;
-use crate::event::{CallState, GatewayEvent};
+use crate::event::{CallState, CallSummary, GatewayEvent};
 use crate::id::{CallId, Side, StreamId};
 use crate::media::MediaEvent;
 use crate::policy::{Diagnostic, Rejection};
@@ -28,6 +28,8 @@ pub(crate) struct Call {
     pub(super) phase: Phase,
     /// Where the callee may be reached, first choice first.
     pub(super) hops: VecDeque<(NextHop, SocketAddr)>,
+    /// The one that is being tried, or that has answered.
+    pub(super) hop: Option<(NextHop, SocketAddr)>,
     pub(super) target: Target,
     /// The caller's offer, translated for the callee, while its answer is awaited.
     pub(super) offered: Option<OfferTranslation>,
@@ -51,6 +53,7 @@ pub(crate) struct Call {
     pub(super) ended: Option<Outcome>,
     /// The next hop has responded.
     pub(super) hop_lives: bool,
+    pub(super) since: Instant,
 }
 
 /// One leg.
@@ -123,6 +126,18 @@ impl Call {
     pub(crate) fn is_over(&self) -> bool {
         let closed = |s: &Stream| s.ends.lync.is_closed() && s.ends.standard.is_closed();
         self.phase == Phase::Ending && self.streams.iter().all(closed)
+    }
+
+    pub(crate) fn summary(&self) -> CallSummary {
+        CallSummary {
+            call: self.id,
+            caller: self.caller,
+            from: self.target.from.uri.to_string(),
+            to: self.target.uri.to_string(),
+            state: self.state.filter(|_| self.phase != Phase::Ending),
+            next_hop: self.hop.as_ref().map(|(_, address)| *address),
+            since: self.since,
+        }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {

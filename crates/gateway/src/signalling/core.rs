@@ -8,6 +8,8 @@ use linkspan_sip as sip;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
+use super::hops::FailedHops;
+use super::refusals::Refusals;
 use crate::config::{Config, SideConfig};
 use crate::event::{GatewayCounters, GatewayEvent};
 use crate::id::{CallId, Side};
@@ -54,6 +56,8 @@ pub(crate) struct Core {
     pub(crate) counters: GatewayCounters,
     /// The mark in requests that this gateway has sent.
     pub(crate) mark: String,
+    pub(crate) failed_hops: FailedHops,
+    pub(crate) refusals: Refusals,
     events: VecDeque<GatewayEvent>,
     rng: ChaCha20Rng,
 }
@@ -81,6 +85,8 @@ impl Core {
             commands: VecDeque::new(),
             counters: GatewayCounters::default(),
             mark,
+            failed_hops: FailedHops::default(),
+            refusals: Refusals::default(),
             events: VecDeque::new(),
             rng,
         }

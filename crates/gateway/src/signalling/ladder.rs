@@ -4,7 +4,7 @@ use linkspan_sip::{Message, Path};
 
 use super::core::Core;
 use crate::event::{GatewayEvent, LadderLine};
-use crate::id::Side;
+use crate::id::{CallId, Side};
 
 /// Tells of a message that came or goes.
 pub(crate) fn show(core: &mut Core, side: Side, inbound: bool, path: Path, octets: &[u8]) {
@@ -17,8 +17,7 @@ pub(crate) fn show(core: &mut Core, side: Side, inbound: bool, path: Path, octet
         }
         (None, None) => return,
     };
-    let call_id = message.header("Call-ID").unwrap_or_default();
-    let call = core.call_ids.get(&(side, call_id.into())).copied();
+    let call = call_of(core, side, &message);
     let line = LadderLine {
         call,
         side,
@@ -30,4 +29,10 @@ pub(crate) fn show(core: &mut Core, side: Side, inbound: bool, path: Path, octet
         octets: octets.len(),
     };
     core.tell(GatewayEvent::Message(Box::new(line)));
+}
+
+/// The call that a message belongs to.
+pub(crate) fn call_of(core: &Core, side: Side, message: &Message<'_>) -> Option<CallId> {
+    let call_id = message.header("Call-ID").unwrap_or_default();
+    core.call_ids.get(&(side, call_id.into())).copied()
 }

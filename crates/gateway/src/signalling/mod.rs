@@ -6,15 +6,17 @@ mod call;
 mod convert;
 mod core;
 mod headers;
+mod hops;
 mod ladder;
 mod later;
 mod local;
+mod refusals;
 mod requests;
 mod setup;
 mod streams;
 
 pub(crate) use self::call::Call;
 pub(crate) use self::core::Core;
-pub(crate) use self::ladder::show;
+pub(crate) use self::ladder::{call_of, show};
 pub(crate) use self::requests::stray;
 pub(crate) use self::setup::NewCall;

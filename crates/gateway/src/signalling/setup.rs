@@ -85,13 +85,14 @@ impl Call {
             refuse(core, new, 400, None, "From or Request-URI cannot be used", now);
             return None;
         };
-        let hops: VecDeque<_> = route
+        let mut hops: Vec<_> = route
             .next_hops
             .iter()
             .flat_map(|hop| hop.socket_addresses().map(|at| (hop.clone(), at)))
             .take(config.limits.next_hops)
             .collect();
-        let mut call = Self::new(core, new, target, described, hops);
+        core.failed_hops.sort(&mut hops, now);
+        let mut call = Self::new(core, new, target, described, hops.into(), now);
         core.sessions.insert((new.side, new.session), new.id);
         call.open_media(core, now);
         Some(call)
@@ -103,6 +104,7 @@ impl Call {
         target: Target,
         described: Described,
         hops: VecDeque<(crate::config::NextHop, std::net::SocketAddr)>,
+        now: Instant,
     ) -> Self {
         let call_id = new.request.headers.first("Call-ID").unwrap_or_default().to_owned();
         let contact = headers::contact(core, new.side, &target.user, new.path.transport);
@@ -127,6 +129,7 @@ impl Call {
             streams: Vec::new(),
             phase: Phase::Opening,
             hops,
+            hop: None,
             target,
             offered: None,
             context: None,
@@ -145,6 +148,7 @@ impl Call {
             ends_at: None,
             ended: None,
             hop_lives: false,
+            since: now,
         }
     }
 
@@ -281,6 +285,7 @@ impl Call {
                     leg.contact = Some(contact);
                     leg.call_id = call_id;
                     self.hop_lives = false;
+                    self.hop = Some((hop, remote));
                     self.deadline = Some(now + core.config.timers.next_hop());
                     self.set_state(core, CallState::Calling);
                     return;
@@ -340,6 +345,9 @@ impl Call {
         let calling = self.phase == Phase::Calling && self.state == Some(CallState::Calling);
         if calling && side == self.callee() {
             self.hop_lives = true;
+            if let Some((hop, address)) = &self.hop {
+                core.failed_hops.lives(hop, *address);
+            }
             self.deadline = Some(now + core.config.timers.no_answer());
         }
     }
@@ -360,6 +368,13 @@ impl Call {
         rejection: Rejection,
         now: Instant,
     ) {
+        // Silence and 503 say something about the hop, any other status about the callee.
+        if matches!(status, 408 | 503)
+            && !self.hop_lives
+            && let Some((hop, address)) = &self.hop
+        {
+            core.failed_hops.failed(hop, *address, now);
+        }
         let callee = self.callee();
         let leg = self.legs.of_mut(callee);
         if let Some(session) = leg.session.take() {

@@ -1,5 +1,8 @@
 //! A tap on every socket of a program: it prints the call ladder, and writes the capture and the
-//! key file beside it.
+//! key file beside it, of everything or of each call.
+
+mod calls;
+mod ladder;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,9 +12,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use linkspan_gateway::CallId;
 use linkspan_sip::Transport;
 use serde_json::json;
 
+use self::calls::CallTraces;
+use self::ladder::{Summary, heading, rung};
 use crate::{PcapWriter, Report};
 
 /// Sees what crosses the sockets. Clones see the same.
@@ -22,6 +28,7 @@ use crate::{PcapWriter, Report};
 pub struct Tap {
     shared: Arc<Mutex<Shared>>,
     sees_received: bool,
+    sees_nothing: bool,
 }
 
 #[derive(Debug)]
@@ -37,6 +44,7 @@ struct Shared {
     capture: Option<PcapWriter<BufWriter<File>>>,
     keys: Option<BufWriter<File>>,
     kept: Option<Vec<Seen>>,
+    calls: Option<CallTraces>,
     heading_printed: bool,
 }
 
@@ -76,9 +84,16 @@ impl Tap {
             capture: None,
             keys: None,
             kept: None,
+            calls: None,
             heading_printed: false,
         };
-        Self { shared: Arc::new(Mutex::new(shared)), sees_received }
+        Self { shared: Arc::new(Mutex::new(shared)), sees_received, sees_nothing: false }
+    }
+
+    /// A tap that sees nothing and costs nothing: for a program that nobody watches.
+    pub fn closed() -> Self {
+        let report = Report::new(crate::Style::Text, Box::new(io::sink()));
+        Self { sees_nothing: true, ..Self::new(report, &[], false) }
     }
 
     /// Writes a capture from now on, and SDES keys into a text file beside it.
@@ -95,6 +110,64 @@ impl Tap {
         Ok(())
     }
 
+    /// Writes a ladder with what is said of it, a capture and SDES keys of each call into files of
+    /// its own, from now on.
+    pub fn trace_calls(&self, folder: &Path) {
+        self.with(|shared| shared.calls = Some(CallTraces::new(folder)));
+    }
+
+    /// A SIP message of a call, with the call where it is known; it has been seen by
+    /// [`sip_sent`](Self::sip_sent) or [`sip_received`](Self::sip_received) before or will be.
+    pub fn call_message(
+        &self,
+        call: Option<CallId>,
+        transport: Transport,
+        (from, to): (SocketAddr, SocketAddr),
+        message: &[u8],
+    ) {
+        self.with(|shared| shared.call_message(call, transport, (from, to), message));
+    }
+
+    /// Something to say about a call.
+    pub fn call_note(&self, call: CallId, text: &str) {
+        self.with(|shared| {
+            let at = shared.start.elapsed();
+            if let Some(calls) = &mut shared.calls {
+                calls.note(call, at, text);
+            }
+        });
+    }
+
+    /// A call is over: its files are complete when the last messages have had their time.
+    pub fn call_ended(&self, call: CallId) {
+        self.with(|shared| shared.calls.iter_mut().for_each(|calls| calls.ended(call)));
+    }
+
+    /// The media socket at `local` is a call's.
+    pub fn assign(&self, local: SocketAddr, call: CallId) {
+        self.with(|shared| shared.calls.iter_mut().for_each(|calls| calls.assign(local, call)));
+    }
+
+    /// The media socket at `local` is nobody's any more.
+    pub fn release(&self, local: SocketAddr) {
+        self.with(|shared| {
+            shared.party_of.remove(&local);
+            shared.calls.iter_mut().for_each(|calls| calls.release(local));
+        });
+    }
+
+    /// Whether media datagrams are captured or kept, so that they have to be shown to the tap.
+    pub fn sees_datagrams(&self) -> bool {
+        self.with(|shared| {
+            shared.capture.is_some() || shared.kept.is_some() || shared.calls.is_some()
+        })
+    }
+
+    /// Whether each call is recorded.
+    pub fn traces_calls(&self) -> bool {
+        !self.sees_nothing && self.with(|shared| shared.calls.is_some())
+    }
+
     /// Keeps a copy of every media datagram from now on.
     pub fn keep(&self) {
         self.with(|shared| shared.kept = Some(Vec::new()));
@@ -107,6 +180,9 @@ impl Tap {
 
     /// Says that `address` belongs to the party of this name; unknown names get a column.
     pub fn name(&self, address: SocketAddr, party: &str) {
+        if self.sees_nothing {
+            return;
+        }
         self.with(|shared| {
             let column =
                 shared.parties.iter().position(|name| name == party).unwrap_or_else(|| {
@@ -139,7 +215,9 @@ impl Tap {
 
     /// A SIP message was sent.
     pub fn sip_sent(&self, transport: Transport, from: SocketAddr, to: SocketAddr, message: &[u8]) {
-        self.with(|shared| shared.sip(transport, from, to, message));
+        if !self.sees_nothing {
+            self.with(|shared| shared.sip(transport, from, to, message));
+        }
     }
 
     /// A SIP message arrived.
@@ -157,7 +235,9 @@ impl Tap {
 
     /// A media datagram was sent.
     pub fn datagram_sent(&self, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
-        self.with(|shared| shared.datagram(from, to, payload));
+        if !self.sees_nothing {
+            self.with(|shared| shared.datagram(from, to, payload));
+        }
     }
 
     /// A media datagram arrived.
@@ -179,6 +259,7 @@ impl Tap {
     pub fn flush(&self) -> io::Result<()> {
         self.with(|shared| {
             shared.capture.as_mut().map_or(Ok(()), PcapWriter::flush)?;
+            shared.calls.iter_mut().for_each(CallTraces::flush);
             shared.keys.as_mut().map_or(Ok(()), Write::flush)
         })
     }
@@ -204,7 +285,12 @@ impl Shared {
                 self.capture = None;
             }
         }
-        self.keys_of(transport, from, to, message);
+        if let Some(keys) = &mut self.keys
+            && let Err(error) = write_keys(keys, transport, (from, to), message)
+        {
+            tracing::warn!(%error, "key file ends");
+            self.keys = None;
+        }
         let Some(line) = Summary::of(message) else { return };
         let (a, b) = (self.party_of.get(&from).copied(), self.party_of.get(&to).copied());
         self.report.json(&json!({
@@ -222,9 +308,9 @@ impl Shared {
         if let (Some(a), Some(b)) = (a, b) {
             if !self.heading_printed {
                 self.heading_printed = true;
-                self.report.text(self.heading());
+                self.report.text(heading(&self.parties));
             }
-            self.report.text(self.rung(at, a, b, &line.text, &note));
+            self.report.text(rung(self.parties.len(), at, (a, b), &line.text, &note));
         } else {
             let seconds = at.as_secs_f64();
             self.report.text(format!("{seconds:8.3}  {from} -> {to}  {}  ({note})", line.text));
@@ -239,6 +325,9 @@ impl Shared {
                 self.capture = None;
             }
         }
+        if let Some(calls) = &mut self.calls {
+            calls.datagram(self.epoch + self.start.elapsed(), (from, to), payload);
+        }
         if self.kept.is_some() {
             let name = |address| self.parties.get(*self.party_of.get(&address)?).cloned();
             let parties = [name(from), name(to)];
@@ -249,40 +338,26 @@ impl Shared {
         }
     }
 
-    /// The SDES keys that this message carries, for whoever decrypts the capture.
-    fn keys_of(&mut self, transport: Transport, from: SocketAddr, to: SocketAddr, message: &[u8]) {
-        let Some(keys) = &mut self.keys else { return };
-        let text = String::from_utf8_lossy(message);
-        let mut media = "";
-        let mut titled = false;
-        for line in text.lines() {
-            if let Some(rest) = line.strip_prefix("m=") {
-                media = rest;
-            }
-            let Some(value) = line.strip_prefix("a=crypto:") else { continue };
-            let written = if titled {
-                Ok(())
-            } else {
-                titled = true;
-                writeln!(
-                    keys,
-                    "# {} {from} -> {to}: keys of what {from} sends",
-                    transport.via_token()
-                )
-            };
-            let written = written.and_then(|()| {
-                let (kind, rest) = media.split_once(' ').unwrap_or((media, ""));
-                let port = rest.split(' ').next().unwrap_or("");
-                // `tag suite inline:...`: the tag is of no use to a decoder.
-                let key = value.split_once(' ').map_or(value, |(_tag, key)| key);
-                writeln!(keys, "# {kind} {port}\n{key}")
-            });
-            if let Err(error) = written {
-                tracing::warn!(%error, "key file ends");
-                self.keys = None;
-                return;
-            }
-        }
+    fn call_message(
+        &mut self,
+        call: Option<CallId>,
+        transport: Transport,
+        (from, to): (SocketAddr, SocketAddr),
+        message: &[u8],
+    ) {
+        let at = self.start.elapsed();
+        let shown = (self.shown(transport, from), self.shown(transport, to));
+        let shown = if transport.is_reliable() { shown } else { (from, to) };
+        let Some(calls) = &mut self.calls else { return };
+        let Some(trace) = calls.of_message(call, message) else { return };
+        trace.message(transport, self.epoch + at, (from, to), shown, message);
+        let Some(line) = Summary::of(message) else { return };
+        let note = format!("{} {}", transport.via_token(), message.len());
+        let columns = self.party_of.get(&from).zip(self.party_of.get(&to));
+        trace.line(&match columns {
+            Some((a, b)) => rung(self.parties.len(), at, (*a, *b), &line.text, &note),
+            None => format!("{:8.3}  {from} -> {to}  {}  ({note})", at.as_secs_f64(), line.text),
+        });
     }
 
     /// A listener is shown on port 5060, where a reader of the capture expects SIP in clear: what
@@ -295,79 +370,38 @@ impl Shared {
             address
         }
     }
-
-    fn heading(&self) -> String {
-        let mut line = " ".repeat(8);
-        for party in &self.parties {
-            line.push_str(&format!("  {party:<width$}", width = RUNG + 1 - 2));
-        }
-        line.trim_end().to_owned()
-    }
-
-    /// One line of the ladder: a bar for each party and an arrow between two of them.
-    fn rung(&self, at: Duration, from: usize, to: usize, text: &str, note: &str) -> String {
-        let (left, right) = (from.min(to), from.max(to));
-        let mut line = format!("{:8.3}  ", at.as_secs_f64());
-        let last = self.parties.len().saturating_sub(1);
-        let mut column = 0;
-        while column < last {
-            line.push('|');
-            if column == left && right > left {
-                let width = RUNG + (RUNG + 1) * (right - left - 1);
-                line.push_str(&arrow(text, width, from < to));
-                column = right;
-            } else {
-                line.push_str(&" ".repeat(RUNG));
-                column += 1;
-            }
-        }
-        line.push('|');
-        format!("{line}  {note}")
-    }
 }
 
-fn arrow(text: &str, width: usize, rightwards: bool) -> String {
-    let text: String = text.chars().take(width.saturating_sub(6)).collect();
-    let filling = width.saturating_sub(text.chars().count() + 3);
-    let before = "-".repeat(filling / 2);
-    let after = "-".repeat(filling - filling / 2);
-    if rightwards {
-        format!("{before} {text} {after}>")
-    } else {
-        format!("<{before} {text} {after}")
-    }
-}
-
-/// What the ladder says about a message.
-struct Summary {
-    text: String,
-}
-
-impl Summary {
-    fn of(message: &[u8]) -> Option<Self> {
-        let text = String::from_utf8_lossy(message);
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let mut lines = head.split("\r\n");
-        let first = lines.next()?;
-        let cseq = lines.find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.trim().eq_ignore_ascii_case("cseq").then(|| value.trim().to_owned())
-        });
-        let method = cseq.as_deref().and_then(|cseq| cseq.split_whitespace().last()).unwrap_or("?");
-        let mut text = match first.strip_prefix("SIP/2.0 ") {
-            Some(status) => format!("{status} ({method})"),
-            None => first.split(' ').next().unwrap_or(first).to_owned(),
-        };
-        if body.contains("m=") {
-            text.push_str(" + SDP");
+/// Writes the SDES keys that a message carries, for whoever decrypts the capture.
+fn write_keys(
+    keys: &mut impl Write,
+    transport: Transport,
+    (from, to): (SocketAddr, SocketAddr),
+    message: &[u8],
+) -> io::Result<()> {
+    let text = String::from_utf8_lossy(message);
+    let mut media = "";
+    let mut titled = false;
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("m=") {
+            media = rest;
         }
-        Some(Self { text })
+        let Some(value) = line.strip_prefix("a=crypto:") else { continue };
+        if !titled {
+            titled = true;
+            let transport = transport.via_token();
+            writeln!(keys, "# {transport} {from} -> {to}: keys of what {from} sends")?;
+        }
+        let (kind, rest) = media.split_once(' ').unwrap_or((media, ""));
+        let port = rest.split(' ').next().unwrap_or("");
+        // `tag suite inline:...`: the tag is of no use to a decoder.
+        let key = value.split_once(' ').map_or(value, |(_tag, key)| key);
+        writeln!(keys, "# {kind} {port}\n{key}")?;
     }
+    Ok(())
 }
 
 const SIP_PORT: u16 = 5060;
-/// Characters between two bars of the ladder.
-const RUNG: usize = 32;
 
 #[cfg(test)]
 mod tests {
