@@ -75,13 +75,24 @@ fn configurations_are_checked() {
     let without_tls: String = good
         .replace("tls\", address = \"192.0.2.80:5061", "tcp\", address = \"192.0.2.80:5061")
         .replace("[tls]", "[unused]");
-    for (text, ok, problem) in [
+    // Each with the field, and the beginning of the line, that the mistake is in.
+    for (text, ok, problem, at) in [
         // Its certificates are not there; all else is sound.
-        (good.clone(), false, "tls"),
-        (without_tls, false, "file"),
-        (good.replace("first-port = 50000", "first-port = 54999"), false, "standard.first-port"),
-        (good.replace("encryption = \"required\"", "encryption = \"maybe\""), false, "file"),
-        ("name = ".to_owned(), false, "file"),
+        (good.clone(), false, "tls", "[tls]"),
+        (without_tls, false, "", "[unused]"),
+        (
+            good.replace("first-port = 50000", "first-port = 54999"),
+            false,
+            "standard.first-port",
+            "first-port = 54999",
+        ),
+        (
+            good.replace("encryption = \"required\"", "encryption = \"maybe\""),
+            false,
+            "",
+            "encryption = \"maybe\"",
+        ),
+        ("name = ".to_owned(), false, "", "name"),
         (
             "[lync]\nlisteners = [{ transport = \"tcp\", address = \"127.0.0.1:5070\" }]\n\
              [standard]\nlisteners = [{ transport = \"udp\", address = \"127.0.0.1:5080\" }]\n\
@@ -89,6 +100,7 @@ fn configurations_are_checked() {
              next-hops = [\"tcp:127.0.0.1:5090\"]\n"
                 .to_owned(),
             true,
+            "",
             "",
         ),
     ] {
@@ -98,8 +110,12 @@ fn configurations_are_checked() {
             program("gateway").args(["check", "--json", "--config"]).arg(&path).output().unwrap();
         let lines = lines(&output);
         assert_eq!(output.status.code(), Some(i32::from(!ok)), "{lines:#?}\n{text}");
-        let fields: Vec<&str> = lines.iter().filter_map(|line| line["field"].as_str()).collect();
-        assert!(ok || fields.contains(&problem), "{fields:?} without {problem}\n{text}");
+        let found = lines.iter().any(|line| {
+            let number = line["line"].as_u64().and_then(|n| usize::try_from(n).ok());
+            let there = number.and_then(|n| text.lines().nth(n - 1));
+            line["field"] == problem && there.is_some_and(|there| there.starts_with(at))
+        });
+        assert!(ok || found, "{lines:#?} without {problem} at {at}\n{text}");
     }
 }
 
