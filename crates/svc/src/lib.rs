@@ -48,7 +48,7 @@ pub use params::{
 pub use reader::{AccessUnitReader, StreamNal};
 pub use rtp::{
     Depacketizer, DepacketizerConfig, PacketizationMode, Packetizer, PacketizerConfig,
-    PacketizerFormat, Payload, PayloadFormat, PayloadMeta, Payloads,
+    PacketizerFormat, Payload, PayloadFormat, PayloadMeta, Payloads, SessionMode,
 };
 pub use select::{Constraints, LayerOption, LayerSelector, SelectorConfig};
 pub use slice::{SliceHeader, SliceType};

@@ -4,6 +4,7 @@ use crate::access_unit::AccessUnit;
 use crate::error::DepacketizeError;
 use crate::limits::Limits;
 use crate::ms::StreamLayout;
+use crate::rtp::decoding_order::{DecodingOrder, Release};
 use crate::rtp::merger::{Merger, Outlet, Peer};
 use crate::rtp::source::{Context, Part, Source};
 
@@ -42,6 +43,7 @@ pub struct Depacketizer {
     bases: u64,
     lost: u64,
     merger: Merger,
+    order: DecodingOrder,
     /// Kept for its memory.
     peers: Vec<Peer>,
 }
@@ -61,6 +63,7 @@ impl Depacketizer {
             bases: 0,
             lost: 0,
             merger: Merger::default(),
+            order: DecodingOrder::default(),
             peers: Vec::new(),
         }
     }
@@ -137,7 +140,7 @@ impl Depacketizer {
     /// Layers that came after their access unit had been given out.
     #[must_use]
     pub const fn late_layers(&self) -> u64 {
-        self.merger.late
+        self.merger.late + self.order.late
     }
 
     fn with_source<T>(
@@ -153,6 +156,7 @@ impl Depacketizer {
             layout: &mut self.layout,
             layout_octets: &mut self.layout_octets,
             lost: &mut self.lost,
+            order: &mut self.order,
         };
         self.sources.get_mut(index).map(|source| run(source, &mut cx))
     }
@@ -160,7 +164,14 @@ impl Depacketizer {
     /// Gives finished parts out, `all` of them or those that need not wait for others.
     fn deliver(&mut self, all: bool) {
         // Where each access unit comes whole from one source, order is the source's order.
-        let merging = self.config.format == PayloadFormat::UcSvc && self.sources.len() > 1;
+        if let Some(depth) = self.config.format.numbered_depth() {
+            let (ready, pool) = (&mut self.ready, &mut self.pool);
+            let limits = &self.config.limits;
+            let depth = usize::from(depth);
+            self.order.release(&mut Release { ready, pool, limits, depth, all });
+            return;
+        }
+        let merging = self.config.format.is_scalable() && self.sources.len() > 1;
         if !merging && self.finished.is_empty() {
             return;
         }
@@ -171,14 +182,18 @@ impl Depacketizer {
         }
         let mut finished = core::mem::take(&mut self.finished);
         for mut part in finished.drain(..) {
-            if part.unit.is_empty() && !part.unit.is_damaged() {
+            part.stream = part.layer.map_or(0, |l| self.stream_of(l.prid));
+            let empty = part.unit.is_empty() && !part.unit.is_damaged();
+            // RFC 6190 §4.10: where sources are joined, an empty one says that nothing is coming.
+            if empty && !merging {
                 self.recycle(part.unit);
                 continue;
             }
-            part.stream = part.layer.map_or(0, |l| self.stream_of(l.prid));
             self.number_streams(&mut part.unit, part.stream);
             let alone = peers.iter().filter(|p| p.stream == part.stream).count() <= 1;
-            if alone {
+            if alone && empty {
+                self.recycle(part.unit);
+            } else if alone {
                 self.ready.push_back(part.unit);
             } else {
                 let (merger, mut outlet) = self.merger();
@@ -262,10 +277,71 @@ impl DepacketizerConfig {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PayloadFormat {
-    /// `H264` of RFC 6184.
+    /// `H264` of RFC 6184 with `packetization-mode` 0 or 1.
     Avc,
+    /// `H264` of RFC 6184 with `packetization-mode` 2: NAL units come in another order than they
+    /// are decoded in, and out in theirs.
+    AvcInterleaved {
+        /// `sprop-interleaving-depth`: coded slices that come before one that is decoded earlier.
+        depth: u16,
+    },
+    /// `H264-SVC` of RFC 6190, its layers on one synchronisation source or on several.
+    Svc {
+        /// `mst-mode`.
+        mode: SessionMode,
+    },
     /// `X-H264UC` of \[MS-H264PF\]: RFC 6190 in mode NI-TC, with Microsoft's messages.
     UcSvc,
+}
+
+impl PayloadFormat {
+    /// Whether the types of RFC 6190 may come.
+    pub(crate) const fn is_scalable(self) -> bool {
+        matches!(self, Self::Svc { .. } | Self::UcSvc)
+    }
+
+    /// Whether NAL units come with decoding order numbers of their own.
+    pub(crate) const fn is_interleaved(self) -> bool {
+        matches!(
+            self,
+            Self::AvcInterleaved { .. } | Self::Svc { mode: SessionMode::Interleaved { .. } }
+        )
+    }
+
+    /// How many slices may wait where decoding order numbers alone tell the order.
+    const fn numbered_depth(self) -> Option<u16> {
+        match self {
+            Self::AvcInterleaved { depth }
+            | Self::Svc { mode: SessionMode::Interleaved { depth } } => Some(depth),
+            // Gaps in the numbers are legal: then time decides.
+            Self::Svc { mode: SessionMode::CrossSessionOrder } => Some(u16::MAX),
+            Self::Avc | Self::UcSvc | Self::Svc { .. } => None,
+        }
+    }
+
+    pub(crate) const fn is_numbered(self) -> bool {
+        self.numbered_depth().is_some()
+    }
+}
+
+/// How the order of NAL units from several sources is told: `mst-mode` (RFC 6190 §4.5.2).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SessionMode {
+    /// NI-T: by timestamps, and by layers where they are equal.
+    Timestamps,
+    /// NI-C: by the cross-session decoding order numbers that PACSI NAL units begin.
+    CrossSessionOrder,
+    /// NI-TC: by either; timestamps are used, and numbers make the wait shorter. Right for a single
+    /// source as well.
+    #[default]
+    Both,
+    /// I-C: by the decoding order numbers of interleaved structures.
+    Interleaved {
+        /// `sprop-mst-remux-buf-size` counts octets; this counts coded slices, as
+        /// `sprop-interleaving-depth` does.
+        depth: u16,
+    },
 }
 
 /// The RTP header fields that a [`Depacketizer`] needs.

@@ -143,7 +143,10 @@ impl Merger {
                 }
             }
         }
-        outlet.ready.extend(unit);
+        match unit {
+            Some(unit) if unit.is_empty() && !unit.is_damaged() => outlet.recycle(unit),
+            unit => outlet.ready.extend(unit),
+        }
         self.group = group;
     }
 }

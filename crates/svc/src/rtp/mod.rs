@@ -1,5 +1,6 @@
 //! RTP payload formats: RFC 6184, RFC 6190 and \[MS-H264PF\].
 
+mod decoding_order;
 mod depacketizer;
 mod merger;
 mod packetizer;
@@ -7,7 +8,7 @@ mod payload;
 mod reorder;
 mod source;
 
-pub use depacketizer::{Depacketizer, DepacketizerConfig, PayloadFormat, PayloadMeta};
+pub use depacketizer::{Depacketizer, DepacketizerConfig, PayloadFormat, PayloadMeta, SessionMode};
 pub use packetizer::{
     PacketizationMode, Packetizer, PacketizerConfig, PacketizerFormat, Payload, Payloads,
 };

@@ -6,7 +6,8 @@ use crate::error::DepacketizeError;
 use crate::limits::Limits;
 use crate::ms::{PacsiView, StreamLayout};
 use crate::nal::{LayerId, NalType, SvcExtension};
-use crate::rtp::payload::{Fragment, Piece, split};
+use crate::rtp::decoding_order::{DecodingOrder, NumberedSource};
+use crate::rtp::payload::{Fragment, Piece, Unit, split};
 use crate::rtp::reorder::ReorderQueue;
 use crate::rtp::{PayloadFormat, PayloadMeta};
 
@@ -33,6 +34,8 @@ pub(crate) struct Source {
     undescribed: usize,
     /// Timestamp of the newest packet in order.
     pub(crate) newest: u32,
+    /// For formats whose order is told by numbers.
+    numbered: NumberedSource,
 }
 
 /// What a source needs from its depacketizer.
@@ -47,6 +50,7 @@ pub(crate) struct Context<'a> {
     /// The SEI NAL unit that the layout was last changed by.
     pub(crate) layout_octets: &'a mut Vec<u8>,
     pub(crate) lost: &'a mut u64,
+    pub(crate) order: &'a mut DecodingOrder,
 }
 
 /// What one source had of an access unit.
@@ -78,6 +82,7 @@ impl Source {
             donc: None,
             undescribed: 0,
             newest: 0,
+            numbered: NumberedSource::default(),
         }
     }
 
@@ -226,6 +231,9 @@ impl Source {
         cx: &mut Context<'_>,
     ) -> Result<(), DepacketizeError> {
         self.newest = meta.timestamp;
+        if cx.format.is_numbered() {
+            return self.numbered.accept(meta, payload, gap, cx.format, cx.order);
+        }
         if gap > 0 {
             self.break_fragment();
             if let Some(unit) = &mut self.unit {
@@ -239,21 +247,24 @@ impl Source {
         let (started, mut unit) = match self.unit.take() {
             Some(unit) => (false, unit),
             None => {
-                let mut unit = cx.pool.pop().unwrap_or_default();
-                unit.reset(meta.timestamp);
-                unit.set_ssrc(meta.ssrc);
+                let mut unit = self.start(meta.timestamp, cx);
                 unit.set_lost_before(gap);
-                self.pacsi_layer = None;
-                self.donc = None;
-                self.undescribed = 0;
                 (true, unit)
             }
         };
         self.open_start = started && gap > 0;
         let mut outcome = split(payload, cx.format, &mut |piece| match piece {
-            Piece::Whole(nal) => {
+            Piece::Whole(Unit { bytes, offset, .. }) => {
                 self.break_fragment_of(&mut unit);
-                self.whole(&mut unit, nal, cx)
+                let timestamp = meta.timestamp.wrapping_add(offset);
+                if timestamp != unit.timestamp() {
+                    // NI-MTAP: units of several instants.
+                    let lost = if unit.is_empty() { unit.lost_before() } else { 0 };
+                    self.give(core::mem::take(&mut unit), cx);
+                    unit = self.start(timestamp, cx);
+                    unit.set_lost_before(lost);
+                }
+                self.whole(&mut unit, bytes, cx)
             }
             Piece::Fragment(fragment) => self.fragment(&mut unit, fragment, cx.limits, cx.format),
         });
@@ -272,6 +283,16 @@ impl Source {
             self.finish(cx);
         }
         outcome
+    }
+
+    fn start(&mut self, timestamp: u32, cx: &mut Context<'_>) -> AccessUnit {
+        let mut unit = cx.pool.pop().unwrap_or_default();
+        unit.reset(timestamp);
+        unit.set_ssrc(self.ssrc);
+        self.pacsi_layer = None;
+        self.donc = None;
+        self.undescribed = 0;
+        unit
     }
 
     fn whole(
@@ -415,7 +436,12 @@ impl Source {
 
     fn finish(&mut self, cx: &mut Context<'_>) {
         self.break_fragment();
-        let Some(unit) = self.unit.take() else { return };
+        if let Some(unit) = self.unit.take() {
+            self.give(unit, cx);
+        }
+    }
+
+    fn give(&mut self, unit: AccessUnit, cx: &mut Context<'_>) {
         let layer = self.pacsi_layer.or_else(|| unit.iter().find_map(|n| n.layer));
         let described = u16::try_from(unit.len().saturating_sub(self.undescribed)).unwrap_or(0);
         cx.finished.push(Part { unit, layer, donc: self.donc.take(), described, stream: 0 });
