@@ -30,6 +30,11 @@ impl<'a> BitReader<'a> {
         Self::with(data, false)
     }
 
+    /// A reader of the payload of a message, whose length is known: zeros at its end count.
+    pub(crate) const fn payload(data: &'a [u8]) -> Self {
+        Self { data, next: 0, zeros: 0, escaped: false, cache: 0, cached: 0, loaded: 0 }
+    }
+
     fn with(mut data: &'a [u8], escaped: bool) -> Self {
         // H.264 §7.2 more_rbsp_data: cabac_zero_words, with their own escapes, are not data.
         loop {
@@ -220,6 +225,12 @@ impl BitWriter {
         while !self.is_aligned() {
             self.flag(false);
         }
+    }
+
+    /// Bits written so far.
+    #[cfg(test)]
+    pub(crate) fn written(&self) -> usize {
+        self.bytes.len() * 8 + self.count as usize
     }
 
     /// The payload; bits of an unfinished octet are lost.

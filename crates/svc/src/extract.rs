@@ -148,7 +148,12 @@ fn keep_of_unit<'a>(
                     && unit.get(index + 1).is_none_or(|n| !n.kind.is_vcl() || keeps(n))
             }
             NalType::SubsetSps => !options.is_base(),
-            NalType::Sei => !(options.is_base() && sei::is_scalable(nal.located.bytes)),
+            NalType::Sei => {
+                let bytes = nal.located.bytes;
+                // Step 5: nested messages for layers above the target go with these.
+                !(options.is_base() && sei::is_scalable(bytes))
+                    && !sei::is_nested_elsewhere(bytes, |layer| options.keeps(nal.stream, layer))
+            }
             NalType::Filler => last_slice_kept,
             _ => true,
         };

@@ -50,6 +50,10 @@ pub use rtp::{
     Depacketizer, DepacketizerConfig, PacketizationMode, Packetizer, PacketizerConfig,
     PacketizerFormat, Payload, PayloadFormat, PayloadMeta, Payloads, SessionMode,
 };
+pub use sei::{
+    LayerBitrate, Nesting, RecoveryPoint, ScalabilityInfo, ScalableLayer, SeiMessage, SeiMessages,
+    SeiPayload, rbsp, sei_messages,
+};
 pub use select::{Constraints, LayerOption, LayerSelector, SelectorConfig};
-pub use slice::{SliceHeader, SliceType};
+pub use slice::{InterLayer, SliceHeader, SliceType};
 pub use uc_to_avc::{FrameNumbering, LayerTarget, UcToAvc};

@@ -1,7 +1,8 @@
 use crate::bits::BitReader;
 use crate::error::ParseError;
 use crate::nal::{NalHeader, NalType, SvcExtension};
-use crate::params::{ParameterSets, Pps, Sps};
+use crate::params::{ParameterSets, Pps, Sps, SvcSpsExtension};
+use crate::slice_syntax::SliceReader;
 
 /// The front of a slice header (H.264 §7.3.3, §G.7.3.3.4): what tells which picture a slice
 /// belongs to.
@@ -55,6 +56,93 @@ pub struct SliceHeader {
     pub svc: Option<SvcExtension>,
 }
 
+/// How a slice in scalable extension uses the layer below (H.264 §G.7.3.3.4, §G.7.4.3.4).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InterLayer {
+    /// `ref_layer_dq_id`: dependency id times 16 and quality id of the layer that the slice predicts
+    /// from. `None` where it does not, and with a quality id above 0, where it is the quality
+    /// layer below.
+    pub ref_layer_dq_id: Option<u8>,
+    /// `num_mbs_in_slice_minus1` + 1 of a slice that adds nothing (`slice_skip_flag`).
+    pub skipped_mbs: Option<u32>,
+    /// `scan_idx_start` and `scan_idx_end`: which transform coefficients there are.
+    pub scan: (u8, u8),
+}
+
+impl Default for InterLayer {
+    /// What a slice without the scalable part has.
+    fn default() -> Self {
+        Self { ref_layer_dq_id: None, skipped_mbs: None, scan: (0, 15) }
+    }
+}
+
+impl InterLayer {
+    /// From `ref_layer_dq_id` to the end of the header.
+    pub(crate) fn read(
+        r: &mut BitReader<'_>,
+        header: &SliceHeader,
+        sps: &Sps,
+        extension: SvcSpsExtension,
+    ) -> Result<Self, ParseError> {
+        let mut layer = Self::default();
+        let predicted = header.svc.is_some_and(|e| !e.no_inter_layer_pred);
+        if predicted && header.svc.is_some_and(|e| e.qid == 0) {
+            layer.ref_layer_dq_id = Some(r.ue_u8("ref_layer_dq_id", 127)?);
+            skip_resampling(r, sps, extension)?;
+        }
+        if predicted {
+            if r.flag()? {
+                layer.skipped_mbs = Some(r.ue_max("num_mbs_in_slice_minus1", 139_263)? + 1);
+            } else {
+                skip_prediction_modes(r)?;
+            }
+            if extension.adaptive_tcoeff_level_prediction {
+                r.flag()?; // tcoeff_level_prediction_flag
+            }
+        }
+        if !extension.slice_header_restriction && layer.skipped_mbs.is_none() {
+            layer.scan = (r.u8(4)?, r.u8(4)?);
+        }
+        Ok(layer)
+    }
+}
+
+/// Deblocking across layers, and how the lower picture is scaled.
+fn skip_resampling(
+    r: &mut BitReader<'_>,
+    sps: &Sps,
+    extension: SvcSpsExtension,
+) -> Result<(), ParseError> {
+    if extension.inter_layer_deblocking_control
+        && r.ue_max("disable_inter_layer_deblocking_filter_idc", 6)? != 1
+    {
+        r.se()?;
+        r.se()?;
+    }
+    r.flag()?; // constrained_intra_resampling_flag
+    if extension.extended_spatial_scalability_idc == 2 {
+        if sps.chroma_array_type() > 0 {
+            r.u(3)?;
+        }
+        for _ in 0..4 {
+            r.se()?; // scaled_ref_layer_*_offset
+        }
+    }
+    Ok(())
+}
+
+/// Base mode, motion prediction and residual prediction: adaptive, or one default for all.
+fn skip_prediction_modes(r: &mut BitReader<'_>) -> Result<(), ParseError> {
+    let base_mode = !r.flag()? && r.flag()?;
+    if !base_mode && !r.flag()? {
+        r.flag()?; // default_motion_prediction_flag
+    }
+    if !r.flag()? {
+        r.flag()?; // default_residual_prediction_flag
+    }
+    Ok(())
+}
+
 /// `slice_type` (H.264 Table 7-6), without the promise that all slices of the picture agree.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SliceType {
@@ -77,6 +165,14 @@ impl SliceHeader {
     /// [`ParseError`]; [`ParseError::UnknownParameterSet`] when a set is missing.
     pub fn parse(nal: &[u8], sets: &ParameterSets) -> Result<Self, ParseError> {
         Self::read(nal, sets).map(|(header, ..)| header)
+    }
+
+    /// Reads the header to its end and tells how the slice uses lower layers.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn inter_layer(nal: &[u8], sets: &ParameterSets) -> Result<InterLayer, ParseError> {
+        SliceReader::read_header(nal, sets).map(|syntax| syntax.inter_layer)
     }
 
     /// The header, the reader behind it, and the sets it uses.

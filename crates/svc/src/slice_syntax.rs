@@ -5,7 +5,7 @@ use crate::bits::{BitReader, unescape};
 use crate::error::ParseError;
 use crate::nal::NalType;
 use crate::params::{ParameterSets, Pps, Sps};
-use crate::slice::{SliceHeader, SliceType};
+use crate::slice::{InterLayer, SliceHeader, SliceType};
 
 /// A slice header with everything in it that a rewriter needs.
 #[derive(Clone, Debug)]
@@ -17,6 +17,7 @@ pub(crate) struct SliceSyntax {
     pub(crate) modifications: [Modifications; 2],
     pub(crate) marking: Marking,
     pub(crate) cabac: bool,
+    pub(crate) inter_layer: InterLayer,
     pub(crate) at: Positions,
 }
 
@@ -32,7 +33,7 @@ pub(crate) struct Positions {
     pub(crate) marking: usize,
     pub(crate) marking_end: usize,
     /// Bits that only a scalable extension has, to be left out in AVC.
-    pub(crate) scalable: [(usize, usize); 4],
+    pub(crate) scalable: [(usize, usize); 2],
     /// Where the slice data begins (before `cabac_alignment_one_bit`).
     pub(crate) data: usize,
 }
@@ -97,6 +98,7 @@ fn read_rest(
         modifications: [Modifications::default(), Modifications::default()],
         marking: Marking::default(),
         cabac: pps.cabac,
+        inter_layer: InterLayer::default(),
         at: Positions::default(),
     };
     s.find_numbers(from_start, sps)?;
@@ -117,18 +119,9 @@ fn read_rest(
         }
     }
     skip_quantisation(r, header.slice_type, pps, sps)?;
-    if predicted {
-        // The layer cannot become AVC: what follows is not needed.
-        return Err(ParseError::OutOfRange {
-            element: "no_inter_layer_pred_flag",
-            at: r.position(),
-        });
-    }
-    if extension.is_some_and(|e| !e.slice_header_restriction) {
+    if let Some(extension) = extension {
         let from = r.position();
-        if r.u(4)? != 0 || r.u(4)? != 15 {
-            return Err(ParseError::OutOfRange { element: "scan_idx_start", at: r.position() });
-        }
+        s.inter_layer = InterLayer::read(r, &header, sps, extension)?;
         s.at.scalable[1] = (from, r.position());
     }
     s.at.data = r.position();
@@ -163,6 +156,13 @@ fn skip_quantisation(
 }
 
 impl SliceSyntax {
+    /// Whether the slice data is that of an AVC slice: no prediction from a lower layer, all
+    /// transform coefficients.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.header.svc.is_none_or(|e| e.qid == 0 && e.no_inter_layer_pred)
+            && self.inter_layer.scan == (0, 15)
+    }
+
     /// `frame_num` stands behind three Exp-Golomb codes and `colour_plane_id`, `idr_pic_id` behind
     /// it and the field flags.
     fn find_numbers(&mut self, mut r: BitReader<'_>, sps: &Sps) -> Result<(), ParseError> {
@@ -336,4 +336,132 @@ fn skip_slice_group(r: &mut BitReader<'_>, pps: &Pps, sps: &Sps) -> Result<(), P
 /// Whether a NAL unit is a slice whose header can be read to the end.
 pub(crate) const fn is_slice(kind: NalType) -> bool {
     matches!(kind, NalType::Slice | NalType::IdrSlice | NalType::SliceExtension)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bits::{BitWriter, escape};
+
+    /// Sets of a scalable stream: an SPS and a PPS for the base, a subset SPS and a PPS above.
+    fn sets(restriction: bool, deblocking: bool, tcoeff: bool, spatial: u32) -> ParameterSets {
+        let mut w = BitWriter::default();
+        w.u(0x53_001e, 24); // Scalable Baseline
+        w.ue(0);
+        w.ue(1);
+        w.ue(0);
+        w.ue(0);
+        w.u(0, 2);
+        w.ue(0); // log2_max_frame_num 4
+        w.ue(2); // pic_order_cnt_type
+        w.ue(1);
+        w.flag(false);
+        w.ue(39);
+        w.ue(22);
+        w.u(0b1100, 4); // frame_mbs_only, direct_8x8; no cropping, no vui
+        w.flag(deblocking);
+        w.u(spatial, 2);
+        w.u(0b101, 3); // chroma phase
+        w.flag(tcoeff);
+        if tcoeff {
+            w.flag(true);
+        }
+        w.flag(restriction);
+        w.u(0, 2);
+        w.trailing();
+        let mut subset = vec![0x6f];
+        escape(&w.into_bytes(), &mut subset);
+        let mut sets = ParameterSets::new();
+        sets.update(&subset).unwrap();
+        // pps 0, CAVLC, weighted prediction off, deblocking control off.
+        sets.update(&[0x68, 0xce, 0x38, 0x80]).unwrap();
+        let sps = sets.iter_subset_sps().next().unwrap().svc.unwrap();
+        assert_eq!(sps.slice_header_restriction, restriction);
+        assert_eq!(u32::from(sps.extended_spatial_scalability_idc), spatial);
+        sets
+    }
+
+    /// The front of a P slice with `nal_ref_idc` 0, up to `slice_qp_delta`.
+    fn front(w: &mut BitWriter, qid: u8) {
+        w.ue(0);
+        w.ue(0);
+        w.ue(0);
+        w.u(3, 4); // frame_num
+        if qid == 0 {
+            w.u(0, 2); // no override, no modification
+        }
+        w.ue(0);
+    }
+
+    fn nal(svc: [u8; 3], w: BitWriter) -> Vec<u8> {
+        let mut nal = vec![0x14, svc[0], svc[1], svc[2]];
+        let mut w = w;
+        w.trailing();
+        escape(&w.into_bytes(), &mut nal);
+        nal
+    }
+
+    #[test]
+    fn slices_that_predict_from_lower_layers_are_read_to_the_end() {
+        for bits in 0..64u32 {
+            let on = |n: u32| bits >> n & 1 != 0;
+            let (restriction, deblocking, tcoeff) = (on(0), on(1), on(2));
+            let (skip, adaptive, quality) = (on(3), on(4), on(5));
+            let spatial = if on(4) { 2 } else { 0 };
+            let sets = sets(restriction, deblocking, tcoeff, spatial);
+            let mut w = BitWriter::default();
+            front(&mut w, u8::from(quality));
+            if !quality {
+                w.ue(16); // ref_layer_dq_id: did 1
+                if deblocking {
+                    w.ue(0);
+                    w.ue(1);
+                    w.ue(2);
+                }
+                w.flag(true);
+                if spatial == 2 {
+                    w.u(0b101, 3);
+                    (0..4).for_each(|v| w.ue(v));
+                }
+            }
+            w.flag(skip);
+            if skip {
+                w.ue(919);
+            } else if adaptive {
+                w.u(0b111, 3);
+            } else {
+                // Defaults, base mode off: each is written out.
+                w.u(0b00_01_00, 6);
+            }
+            if tcoeff {
+                w.flag(true);
+            }
+            if !restriction && !skip {
+                w.u(0x2b, 8);
+            }
+            let data = w.written();
+            let did_qid = if quality { 0x21 } else { 0x20 };
+            let nal = nal([0x80, did_qid, 0x07], w);
+            let syntax = SliceReader::read_header(&nal, &sets).unwrap();
+            assert_eq!(syntax.at.data, data, "{bits:06b}");
+            let dq = (!quality).then_some(16);
+            assert_eq!(syntax.inter_layer.ref_layer_dq_id, dq);
+            assert_eq!(syntax.inter_layer.skipped_mbs, skip.then_some(920));
+            let scan = if restriction || skip { (0, 15) } else { (2, 11) };
+            assert_eq!(syntax.inter_layer.scan, scan);
+            assert!(!syntax.is_plain());
+        }
+    }
+
+    #[test]
+    fn coefficients_in_part_are_not_avc() {
+        let sets = sets(false, false, false, 0);
+        for (scan, plain) in [(0x0f, true), (0x07, false)] {
+            let mut w = BitWriter::default();
+            front(&mut w, 0);
+            w.u(scan, 8);
+            let syntax = SliceReader::read_header(&nal([0x80, 0xa0, 0x07], w), &sets).unwrap();
+            assert_eq!(syntax.is_plain(), plain);
+        }
+    }
 }

@@ -275,8 +275,10 @@ impl Converter {
                     if (layer.did, layer.qid) != (target.dependency, 0) {
                         continue;
                     }
-                    // Fails where the slice predicts from another layer.
                     let Ok(slice) = self.slices.read(nal.bytes, &self.sets) else { continue };
+                    if !slice.is_plain() {
+                        continue;
+                    }
                     let payload = &self.slices.payload;
                     let changes = Changes::default();
                     self.writer.write(nal.bytes, &slice, payload, &changes, &mut self.scratch);
