@@ -52,12 +52,19 @@ pub enum ParseError {
     },
 }
 
-/// Why a `profile-level-id` was refused.
+/// Why a `profile-level-id` or the name of a policy was refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("six hexadecimal digits expected, at octet {at}")]
-pub struct ProfileError {
-    /// Offset from the start of the value.
-    pub at: usize,
+#[non_exhaustive]
+pub enum ProfileError {
+    /// The parameter has another form.
+    #[error("six hexadecimal digits expected, at octet {at}")]
+    NotHexadecimal {
+        /// Offset from the start of the value.
+        at: usize,
+    },
+    /// No setting has this name.
+    #[error("unknown name")]
+    Unknown,
 }
 
 /// Why an RTP payload was refused.

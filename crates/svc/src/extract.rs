@@ -50,6 +50,9 @@ pub struct ExtractOptions {
     pub max_temporal: u8,
     /// Target `priority_id`.
     pub max_priority: u8,
+    /// Whether slices that no higher dependency layer predicts from (`discardable_flag`) are left
+    /// out below the target; H.264 §G.8.8.1 keeps them.
+    pub drop_discardable: bool,
     /// Which form.
     pub form: ExtractForm,
     /// What happens to `frame_num` in the form [`ExtractForm::Avc`].
@@ -65,6 +68,7 @@ impl Default for ExtractOptions {
             max_quality: 15,
             max_temporal: 7,
             max_priority: 63,
+            drop_discardable: false,
             form: ExtractForm::Normative,
             numbering: FrameNumbering::default(),
         }
@@ -129,7 +133,12 @@ fn keep_of_unit<'a>(
     layer_of: impl Fn(&StreamNal<'a>) -> LayerId,
     each: &mut impl FnMut(&StreamNal<'a>),
 ) {
-    let keeps = |nal: &StreamNal<'a>| options.keeps(nal.stream, layer_of(nal));
+    let discards = |nal: &StreamNal<'a>| {
+        options.drop_discardable
+            && nal.discardable
+            && layer_of(nal).did < unit_target(unit, options)
+    };
+    let keeps = |nal: &StreamNal<'a>| options.keeps(nal.stream, layer_of(nal)) && !discards(nal);
     let mut slices = unit.iter().filter(|n| n.kind.is_vcl()).peekable();
     // Step 2: an access unit without a slice of the target goes with everything in it.
     if slices.peek().is_some() && !slices.any(keeps) {
@@ -151,8 +160,10 @@ fn keep_of_unit<'a>(
             NalType::Sei => {
                 let bytes = nal.located.bytes;
                 // Step 5: nested messages for layers above the target go with these.
-                !(options.is_base() && sei::is_scalable(bytes))
-                    && !sei::is_nested_elsewhere(bytes, |layer| options.keeps(nal.stream, layer))
+                let keeps = |layer| options.keeps(nal.stream, layer);
+                let dropped = options.is_base() && sei::is_scalable(bytes)
+                    || sei::is_nested_elsewhere(bytes, keeps);
+                !dropped
             }
             NalType::Filler => last_slice_kept,
             _ => true,
@@ -161,6 +172,14 @@ fn keep_of_unit<'a>(
             each(nal);
         }
     }
+}
+
+/// The highest dependency layer of the target that the access unit has.
+fn unit_target(unit: &[StreamNal<'_>], options: &ExtractOptions) -> u8 {
+    let kept = |nal: &&StreamNal<'_>| {
+        nal.kind.is_vcl() && nal.layer.is_some_and(|l| options.keeps(nal.stream, l))
+    };
+    unit.iter().filter(kept).filter_map(|n| n.layer).map(|l| l.did).max().unwrap_or(0)
 }
 
 fn minimal(stream: &[u8], options: &ExtractOptions, out: &mut Vec<u8>) {

@@ -15,6 +15,7 @@ pub mod fuzz;
 mod gate;
 mod inspect;
 mod limits;
+mod model;
 pub mod ms;
 mod nal;
 mod params;
@@ -23,10 +24,12 @@ mod rewrite;
 mod rtp;
 mod sei;
 mod select;
+mod simulcast;
 mod slice;
 mod slice_syntax;
 mod splitter;
 mod temporal;
+mod temporal_switch;
 mod uc_to_avc;
 
 pub use access_unit::{AccessUnit, Nal, Nals};
@@ -40,6 +43,7 @@ pub use extract::{ExtractForm, ExtractOptions, extract, extract_into};
 pub use gate::{GateConfig, KeyframeRequest, LossGate, LossPolicy, ReferenceRule};
 pub use inspect::{NalInfo, OperationPoint, inspect, operation_points};
 pub use limits::Limits;
+pub use model::LayerModel;
 pub use nal::{LayerId, NalHeader, NalType, SvcExtension};
 pub use params::{
     BitstreamRestriction, Cropping, Level, ParameterSets, Pps, ProfileLevel, Sps, SvcSpsExtension,
@@ -55,5 +59,7 @@ pub use sei::{
     SeiPayload, rbsp, sei_messages,
 };
 pub use select::{Constraints, LayerOption, LayerSelector, SelectorConfig};
+pub use simulcast::{SimulcastConfig, SimulcastSwitch};
 pub use slice::{InterLayer, SliceHeader, SliceType};
+pub use temporal_switch::SwitchingPoints;
 pub use uc_to_avc::{FrameNumbering, LayerTarget, UcToAvc};

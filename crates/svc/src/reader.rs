@@ -97,8 +97,10 @@ impl<'a> AccessUnitReader<'a> {
         }
         let mut prefix = None;
         for nal in &mut self.current {
-            nal.layer = nal.own_layer().or_else(|| prefix.filter(|_| nal.kind.is_vcl()));
-            prefix = nal.layer.filter(|_| nal.kind == NalType::Prefix);
+            let told = nal.extension().or_else(|| prefix.filter(|_| nal.kind.is_vcl()));
+            nal.layer = told.map(SvcExtension::layer);
+            nal.discardable = told.is_some_and(|e| e.discardable);
+            prefix = told.filter(|_| nal.kind == NalType::Prefix);
         }
         self.splitter.number_streams(&mut self.current);
         &self.current
@@ -123,6 +125,8 @@ pub struct StreamNal<'a> {
     pub kind: NalType,
     /// Its layer, where the unit or a prefix NAL unit tells.
     pub layer: Option<LayerId>,
+    /// `discardable_flag`, of the unit or of its prefix NAL unit.
+    pub discardable: bool,
     /// Its simulcast stream, numbered from 0; 0 without simulcast.
     pub stream: u8,
 }
@@ -130,13 +134,13 @@ pub struct StreamNal<'a> {
 impl<'a> StreamNal<'a> {
     fn new(located: LocatedNal<'a>) -> Self {
         let kind = NalType::new(located.bytes.first().copied().unwrap_or(0));
-        Self { located, kind, layer: None, stream: 0 }
+        Self { located, kind, layer: None, discardable: false, stream: 0 }
     }
 
-    fn own_layer(&self) -> Option<LayerId> {
+    fn extension(&self) -> Option<SvcExtension> {
         match self.kind {
             NalType::Prefix | NalType::SliceExtension => {
-                SvcExtension::parse(self.located.bytes).ok().map(|s| s.layer())
+                SvcExtension::parse(self.located.bytes).ok()
             }
             _ => None,
         }

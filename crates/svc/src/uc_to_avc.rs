@@ -8,6 +8,7 @@ use crate::rewrite::{Changes, Renumberer, SliceWriter, subset_to_sps};
 use crate::sei;
 use crate::slice::SliceHeader;
 use crate::slice_syntax::{SliceReader, is_slice};
+use crate::temporal_switch::{SwitchingPoints, TemporalSwitch};
 
 /// Makes plain AVC of UC-SVC, access unit by access unit.
 ///
@@ -65,6 +66,13 @@ impl UcToAvc {
         self
     }
 
+    /// Says where higher temporal layers may begin; [`SwitchingPoints::Nested`] without.
+    #[must_use]
+    pub const fn with_switching_points(mut self, points: SwitchingPoints) -> Self {
+        self.rewriting.temporal.points = points;
+        self
+    }
+
     /// Whether the last sequence parameter set that went out is beyond the receiver.
     #[must_use]
     pub const fn is_refused(&self) -> bool {
@@ -73,9 +81,10 @@ impl UcToAvc {
 
     /// Changes what is taken, from the next access unit on.
     ///
-    /// A lower temporal layer is legal at any time; a higher one, another stream and another
-    /// dependency layer only where the decoder can follow, which is at an IDR picture of what is
-    /// wanted: [`crate::LayerSelector`] keeps to that.
+    /// A lower temporal layer is legal at any time; a higher one begins by itself at the next
+    /// access unit where it may ([`SwitchingPoints`]). Another stream and another dependency layer
+    /// are for the caller to begin at an IDR picture of theirs: [`crate::LayerSelector`] and
+    /// [`crate::SimulcastSwitch`] keep to that.
     pub const fn set_target(&mut self, target: LayerTarget) {
         self.rewriting.target = target;
     }
@@ -103,6 +112,7 @@ pub(crate) struct Rewriting {
     numbering: FrameNumbering,
     receiver: Option<(ProfileLevel, f64)>,
     refused: bool,
+    temporal: TemporalSwitch,
     sets: ActiveSets,
     renumberer: Renumberer,
     converter: Converter,
@@ -119,6 +129,7 @@ impl Rewriting {
             numbering,
             receiver: None,
             refused: false,
+            temporal: TemporalSwitch::default(),
             sets: ActiveSets::default(),
             renumberer: Renumberer::default(),
             converter: Converter::default(),
@@ -145,13 +156,15 @@ impl Rewriting {
         for nal in unit.units() {
             self.sets.update(nal.bytes, nal.stream);
         }
+        let max_temporal = self.temporal.step(target.max_temporal, target.stream, unit);
+        let target = LayerTarget { max_temporal, ..target };
         let keep = |nal: &Nal<'_>| keeps(&target, nal);
         let kept = unit.units().any(|n| n.kind.is_vcl() && keep(&n));
         let renumber = self.renumbers(unit, kept);
         if !kept {
             return false;
         }
-        let idr_pic_id = self.next_idr(unit);
+        let idr_pic_id = self.next_idr(unit, &target);
         let (receiver, refused) = (self.receiver, Cell::new(self.refused));
         let write_set = |nal: &[u8], out: &mut AccessUnit, _: u8| {
             if nal.first().is_some_and(|&b| NalType::new(b) == NalType::Sps) {
@@ -183,9 +196,8 @@ impl Rewriting {
 
     /// H.264 §7.4.3: two IDR pictures in a row differ in `idr_pic_id`. Those of two simulcast
     /// streams need not; then the second one gets another, which is returned.
-    fn next_idr(&mut self, unit: &(impl NalList + ?Sized)) -> Option<u16> {
-        let target = self.target;
-        let first = unit.units().find(|n| n.kind == NalType::IdrSlice && keeps(&target, n));
+    fn next_idr(&mut self, unit: &(impl NalList + ?Sized), target: &LayerTarget) -> Option<u16> {
+        let first = unit.units().find(|n| n.kind == NalType::IdrSlice && keeps(target, n));
         let last = self.last_idr.take();
         let header = SliceHeader::parse(first?.bytes, self.sets.input(target.stream)).ok()?;
         let changed = (last == Some(header.idr_pic_id)).then_some(header.idr_pic_id ^ 1);

@@ -2,6 +2,7 @@
 
 mod messages;
 mod pacsi;
+mod policy;
 mod writer;
 
 pub use messages::{
@@ -9,6 +10,7 @@ pub use messages::{
     UcMessage,
 };
 pub use pacsi::{Pacsi, PacsiView};
+pub use policy::MaxVideoRate;
 
 pub(crate) use messages::is_uc_sei;
 pub(crate) use writer::PacsiWriter;

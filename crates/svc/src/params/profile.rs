@@ -49,7 +49,7 @@ impl ProfileLevel {
     /// pictures a second.
     #[must_use]
     pub fn accepts(&self, sps: &Sps, frame_rate: f64) -> bool {
-        self.takes_tools(sps) && self.level().fits(sps, frame_rate)
+        self.has_tools_of(sps.profile_level_id().into()) && self.level().fits(sps, frame_rate)
     }
 
     /// The octets of `profile-level-id` that a stream may carry so that this receiver takes it:
@@ -74,19 +74,20 @@ impl ProfileLevel {
         Some([profile, flags, level])
     }
 
-    /// Whether the coding tools of the stream's profile are in this one (H.264 §A.2).
-    fn takes_tools(&self, sps: &Sps) -> bool {
-        let (stream, flags) = (sps.profile_idc, sps.constraint_flags);
-        let set = |number: u8| flags & 0x80 >> number != 0;
-        let constrained_baseline =
-            sps.is_constrained_baseline() || matches!(stream, 77 | 88) && set(0) && set(1);
+    /// Whether a decoder of this profile has the coding tools of a stream's (H.264 §A.2); the level
+    /// does not count.
+    #[must_use]
+    pub const fn has_tools_of(&self, stream: Self) -> bool {
+        let (stream, flags) = (stream.profile_idc, stream.constraint_flags);
+        let (set0, set1) = (flags & 0x80 != 0, flags & 0x40 != 0);
+        let constrained_baseline = set1 && (stream == 66 || matches!(stream, 77 | 88) && set0);
         if constrained_baseline {
             return matches!(self.profile_idc, 66 | 77 | 88 | 100 | 110 | 122 | 244);
         }
         match self.profile_idc {
             66 => stream == 66 && self.constraint_flags & 0x40 == 0,
             88 => matches!(stream, 66 | 88),
-            77 => stream == 77 || set(1),
+            77 => stream == 77 || set1,
             // set4 and set5: Constrained High, progressive and without B pictures.
             100 if self.constraint_flags & 0x0c == 0x0c => stream == 100 && flags & 0x0c == 0x0c,
             100 => matches!(stream, 77 | 100),
@@ -104,10 +105,12 @@ impl FromStr for ProfileLevel {
     fn from_str(text: &str) -> Result<Self, ProfileError> {
         let octet = |at: usize| {
             let digits = text.get(at..at + 2).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
-            digits.and_then(|d| u8::from_str_radix(d, 16).ok()).ok_or(ProfileError { at })
+            digits
+                .and_then(|d| u8::from_str_radix(d, 16).ok())
+                .ok_or(ProfileError::NotHexadecimal { at })
         };
         if text.len() != 6 {
-            return Err(ProfileError { at: text.len().min(6) });
+            return Err(ProfileError::NotHexadecimal { at: text.len().min(6) });
         }
         Ok(Self { profile_idc: octet(0)?, constraint_flags: octet(2)?, level_idc: octet(4)? })
     }

@@ -38,7 +38,7 @@ fn write_layer(w: &mut BitWriter, id: u32, (did, tid): (u32, u32), extras: bool)
     w.u(2 << 14 | 678, 16);
     w.u(0, 16);
     w.u(1, 2);
-    w.u(256 * 15 << tid, 16);
+    w.u((256 * 15) << tid, 16);
     w.ue(39);
     w.ue(22);
     if extras {
