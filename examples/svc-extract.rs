@@ -45,6 +45,9 @@ struct Arguments {
     /// Target priority_id.
     #[arg(short, long)]
     priority: Option<u8>,
+    /// Leave out slices of lower layers that the target does not predict from.
+    #[arg(long)]
+    drop_discardable: bool,
     /// Simulcast stream, numbered in the order of the sequence parameter sets.
     #[arg(long)]
     stream: Option<u8>,
@@ -149,6 +152,7 @@ fn options(arguments: &Arguments) -> ExtractOptions {
         max_quality: arguments.quality.unwrap_or(if base { 0 } else { 15 }),
         max_temporal: arguments.temporal.unwrap_or(7),
         max_priority: arguments.priority.unwrap_or(63),
+        drop_discardable: arguments.drop_discardable,
         form,
         numbering,
     }
