@@ -1,6 +1,8 @@
 mod checks;
 mod gathering;
+mod no_ice;
 mod nomination;
+mod relays;
 mod requests;
 mod responses;
 mod transactions;
@@ -9,13 +11,14 @@ mod upkeep;
 use crate::stream::Stream;
 use crate::{
     AgentConfig, AgentError, Candidate, CandidateKind, CandidateTransport, Credentials, Dialect,
-    IceEvent, InputError, Nomination, Received, Role, SelectedPair, Transmit, Transport, priority,
-    random,
+    IceEvent, InputError, Nomination, Received, RelayServer, Role, SelectedPair, Transmit,
+    Transport, priority, random,
 };
 use gathering::Gathering;
 use linkspan_stun::{Class, Message, Method, PacketKind, ParseError, demultiplex};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use relays::Relay;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -57,6 +60,10 @@ pub struct Agent {
     foundations: Vec<FoundationKey>,
     transactions: Vec<Transaction>,
     gathering: Gathering,
+    relay_servers: Vec<RelayServer>,
+    relays: Vec<Relay>,
+    /// Relays have to be told of peers.
+    has_new_peers: bool,
     /// RFC 8445 §14.2: no new check before.
     next_check: Instant,
     /// Something waits for `next_check`.
@@ -94,6 +101,9 @@ impl Agent {
             foundations: Vec::new(),
             transactions: Vec::new(),
             gathering: Gathering::default(),
+            relay_servers: Vec::new(),
+            relays: Vec::new(),
+            has_new_peers: false,
             next_check: now,
             has_checks: false,
             turn: 0,
@@ -136,11 +146,14 @@ impl Agent {
         address: SocketAddr,
         now: Instant,
     ) -> Result<(), AgentError> {
+        if self.relays.len() + self.relays_for(address) > self.config.limits.relays {
+            return Err(AgentError::Limit("relays"));
+        }
         let udp = CandidateTransport::Udp;
         let added =
             self.add_local(stream, component, CandidateKind::Host, udp, address, address, None)?;
         if let Some(local) = added {
-            self.gather_for(stream.0, local);
+            self.gather_for(stream.0, local, now);
         }
         self.pump(now);
         Ok(())
@@ -340,6 +353,17 @@ impl Agent {
     ///
     /// [`InputError`]: `NotMine` is data, or for another engine.
     pub fn handle_input(&mut self, input: Received<'_>, now: Instant) -> Result<(), InputError> {
+        let inner = self.unwrap(input);
+        if inner.remote == input.remote
+            && let Some(result) = self.relay_input(input, now)
+        {
+            return result;
+        }
+        self.handle_direct(inner, now)
+    }
+
+    /// A packet without what a relay has put around it.
+    fn handle_direct(&mut self, input: Received<'_>, now: Instant) -> Result<(), InputError> {
         if demultiplex(input.payload) != PacketKind::Stun {
             return Err(InputError::NotMine);
         }
@@ -393,15 +417,17 @@ impl Agent {
         let requests = self.transactions.iter().map(Transaction::deadline);
         let upkeep = self.streams.iter().filter_map(|stream| self.stream_deadline(stream));
         let checks = self.has_checks.then_some(self.next_check);
-        requests.chain(upkeep).chain(checks).min()
+        requests.chain(upkeep).chain(checks).chain(self.relay_deadline()).min()
     }
 
     /// Does everything that is due, so that nothing is due until [`poll_timeout`](Self::poll_timeout).
     fn pump(&mut self, now: Instant) {
         self.expire_transactions(now);
+        self.tend_relays(now);
         self.conclude(now);
         self.send_checks(now);
         self.keep_up(now);
+        self.permit_waiting(now);
         self.report_gathering();
     }
 
@@ -471,6 +497,9 @@ impl Agent {
     }
 
     fn transmit(&mut self, transmit: Transmit) {
+        if let Some(relay) = self.relay_at(transmit.local) {
+            return self.transmit_relayed(relay, transmit);
+        }
         // What does not fit is lost as on the network, and its timer repeats it.
         if self.transmits.len() < self.config.limits.transmits {
             self.transmits.push_back(transmit);

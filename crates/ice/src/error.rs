@@ -17,6 +17,9 @@ pub enum InputError {
     /// A bound of [`Limits`](crate::Limits) is reached.
     #[error("limit reached: {0}")]
     Limit(&'static str),
+    /// From a TURN server of this agent, and nothing that it should send.
+    #[error("from the relay: {0}")]
+    Relay(#[from] linkspan_turn::InputError),
 }
 
 /// Why a verb of [`Agent`](crate::Agent) was refused.

@@ -1,4 +1,6 @@
 use crate::{Candidate, Role, SelectedPair, StreamId};
+use linkspan_turn::AllocateError;
+use std::net::SocketAddr;
 
 /// What an [`Agent`](crate::Agent) has to tell.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -10,6 +12,17 @@ pub enum IceEvent {
         stream: StreamId,
         /// What to signal.
         candidate: Candidate,
+    },
+    /// A server gives no relayed candidate for a component.
+    RelayFailed {
+        /// The stream.
+        stream: StreamId,
+        /// Its component.
+        component: u16,
+        /// The server.
+        server: SocketAddr,
+        /// Why.
+        error: AllocateError,
     },
     /// All servers have answered or timed out; the local candidates are complete.
     GatheringComplete,

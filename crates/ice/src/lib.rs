@@ -13,6 +13,7 @@ mod limits;
 mod pair;
 mod priority;
 mod random;
+mod relay_server;
 mod stream;
 
 pub use agent::{Agent, StreamId};
@@ -22,3 +23,8 @@ pub use error::{AgentError, InputError};
 pub use event::IceEvent;
 pub use limits::Limits;
 pub use linkspan_stun::{Received, Transmit, Transport};
+pub use linkspan_turn::{
+    AllocateError as RelayError, ClientDialect as RelayDialect, Credentials as RelayCredentials,
+    Family as RelayFamily, Forward, VerbError, Wrapped,
+};
+pub use relay_server::RelayServer;

@@ -10,12 +10,21 @@ pub struct Limits {
     pub pairs: usize,
     /// Checks of a stream kept until its remote credentials are known. Default 32.
     pub early_checks: usize,
+    /// Allocations on TURN servers. Default 32.
+    pub relays: usize,
     /// Packets waiting for `poll_transmit`. Default 256.
     pub transmits: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { streams: 16, candidates: 128, pairs: 100, early_checks: 32, transmits: 256 }
+        Self {
+            streams: 16,
+            candidates: 128,
+            pairs: 100,
+            early_checks: 32,
+            relays: 32,
+            transmits: 256,
+        }
     }
 }

@@ -5,10 +5,15 @@
 //!   skipped.
 //! * [`Network`] is a virtual network: seeded, in virtual time, with loss, duplication, delay and
 //!   reordering.
+//! * [`Internet`] puts translators ([`Nat`]) of every kind and blocked networks before it.
 #![forbid(unsafe_code)]
 
+mod internet;
+mod nat;
 mod network;
 mod vectors;
 
+pub use internet::Internet;
+pub use nat::{Filtering, Mapping, Nat, NatConfig};
 pub use network::{Link, Network, Packet};
 pub use vectors::vectors;

@@ -38,6 +38,8 @@ pub struct Packet {
     pub to: SocketAddr,
     /// Its octets.
     pub payload: Vec<u8>,
+    /// A piece of a stream, no datagram.
+    pub is_stream: bool,
 }
 
 /// A seeded network in virtual time: the same seed and calls give the same arrivals.
@@ -83,9 +85,15 @@ impl Network {
         for _ in 0..copies {
             let at = now + self.link.delay + self.link.jitter.mul_f64(self.chance());
             self.sent += 1;
-            let packet = Packet { from, to, payload: payload.clone() };
+            let packet = Packet { from, to, payload: payload.clone(), is_stream: false };
             self.in_flight.insert((at, self.sent), packet);
         }
+    }
+
+    /// A packet that arrives at that time, whatever the link does.
+    pub fn deliver(&mut self, at: Instant, packet: Packet) {
+        self.sent += 1;
+        self.in_flight.insert((at, self.sent), packet);
     }
 
     /// When the next packet arrives; `None` when nothing is under way.

@@ -12,6 +12,7 @@ use std::time::Instant;
 impl Agent {
     /// Adds the pairs that are missing (RFC 8445 §6.1.2.2 to 6.1.2.6).
     pub(super) fn pair(&mut self, stream: usize) {
+        self.has_new_peers = true;
         let quota = self.pair_quota();
         let (role, is_lite) = (self.role, self.config.lite);
         let Some(this) = self.streams.get_mut(stream).filter(|this| this.is_checking()) else {
@@ -53,7 +54,8 @@ impl Agent {
         while now >= self.next_check && self.send_next(now) {
             self.next_check = now + self.config.ta;
         }
-        self.has_checks = self.has_waiting() || self.gathering.has_work();
+        self.has_checks =
+            self.has_waiting() || self.gathering.has_work() || self.has_queued_relay();
     }
 
     /// A check on a pair. `nominating`: it is to select the pair, by either side.
@@ -171,7 +173,7 @@ impl Agent {
                 return true;
             }
         }
-        self.ask_server(now)
+        self.ask_server(now) || self.start_relay(now)
     }
 
     /// RFC 8445 §6.1.4.2: a triggered check, or the best waiting pair.

@@ -20,6 +20,17 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
+    /// More has been asked for.
+    pub(super) fn reopen(&mut self) {
+        self.is_reported = false;
+    }
+
+    /// Nothing will be asked any more.
+    pub(super) fn close(&mut self) {
+        self.servers.clear();
+        self.questions.clear();
+    }
+
     pub(super) fn has_work(&self) -> bool {
         !self.questions.is_empty()
     }
@@ -42,11 +53,20 @@ impl Agent {
     }
 
     /// Asks all servers about a new host candidate.
-    pub(super) fn gather_for(&mut self, stream: usize, local: usize) {
-        self.gathering.is_reported = false;
+    pub(super) fn gather_for(&mut self, stream: usize, local: usize, now: Instant) {
+        self.gathering.reopen();
         self.gathering.is_ended = false;
         for server in self.gathering.servers.clone() {
             self.question(stream, local, server);
+        }
+        let host = self.streams.get(stream).and_then(|this| this.locals.get(local));
+        let Some((component, base)) = host.map(|host| (host.component, host.address)) else {
+            return;
+        };
+        for server in self.relay_servers.clone() {
+            if server.address.is_ipv4() == base.is_ipv4() {
+                self.queue_relay(&server, stream, component, base, now);
+            }
         }
     }
 
@@ -110,6 +130,7 @@ impl Agent {
             && !self.gathering.is_reported
             && !self.gathering.has_work()
             && !is_asking
+            && !self.is_allocating()
         {
             self.gathering.is_reported = true;
             self.events.push_back(IceEvent::GatheringComplete);

@@ -32,6 +32,7 @@ impl Agent {
             component.selected = Some(selected);
         }
         self.stop_checks(stream, component, priority);
+        self.bind_relay(pair.local, pair.remote, now);
         let stream = StreamId(stream);
         self.events.push_back(if had_one {
             IceEvent::PairChanged { stream, component, pair }
@@ -111,7 +112,7 @@ impl Agent {
         }
     }
 
-    fn report_connected(&mut self, stream: usize) {
+    pub(super) fn report_connected(&mut self, stream: usize) {
         let Some(this) = self.streams.get_mut(stream) else { return };
         let count = u16::try_from(this.components.len()).unwrap_or(u16::MAX);
         if this.is_connected || (1..=count).any(|component| this.is_open(component)) {

@@ -83,7 +83,7 @@ impl Agent {
             retransmission,
             is_cancelled: false,
         });
-        self.send(self.transactions.len() - 1);
+        self.emit(self.transactions.len() - 1);
     }
 
     /// Ends what had no answer, repeats what is due.
@@ -93,7 +93,7 @@ impl Agent {
             match transaction.retransmission.handle_timeout(now) {
                 Due::Nothing => index += 1,
                 Due::Transmit => {
-                    self.send(index);
+                    self.emit(index);
                     index += 1;
                 }
                 Due::GiveUp => {
@@ -165,7 +165,7 @@ impl Agent {
         self.events.push_back(IceEvent::ConsentLost { stream: StreamId(stream), component });
     }
 
-    fn send(&mut self, index: usize) {
+    fn emit(&mut self, index: usize) {
         let Some(transaction) = self.transactions.get(index) else { return };
         let transmit = Transmit {
             transport: transaction.transport,

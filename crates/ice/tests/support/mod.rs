@@ -1,11 +1,14 @@
 //! Two agents on a virtual network.
 #![allow(
     dead_code,
+    clippy::cast_possible_truncation,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "each test binary uses a part"
 )]
+
+pub mod internet;
 
 use linkspan_ice::{
     Agent, AgentConfig, Credentials, IceEvent, InputError, Received, Role, SelectedPair, StreamId,
