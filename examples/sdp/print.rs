@@ -84,17 +84,25 @@ pub(crate) fn local(
         ice,
         crypto: vec![Crypto::new(1, suite.name(), &key)],
         ssrc_range: (profile.dialect == Dialect::Lync).then_some((first, last)),
-        dtls: if profile.dtls { Some(certificate()?) } else { None },
         sharing: (*kind == MediaKind::ApplicationSharing).then(ms::ApplicationSharing::default),
         ..LocalMedia::default()
     })
 }
 
-/// A fingerprint of no certificate: whoever goes on to a handshake puts the own one in its place.
-fn certificate() -> io::Result<LocalDtls> {
+/// The fingerprint of a certificate where DTLS is spoken. Without one given it is of no
+/// certificate: enough for descriptions, not for a handshake.
+#[allow(dead_code, reason = "translations speak no DTLS")]
+pub(crate) fn certificate(profile: &Profile, given: Option<&str>) -> io::Result<Option<LocalDtls>> {
+    if !profile.dtls {
+        return Ok(None);
+    }
+    if let Some(fingerprint) = given {
+        return Ok(Some(LocalDtls { fingerprint: fingerprint.into(), tls_id: None }));
+    }
     let octets: [u8; 32] = random_octets()?;
     let pairs: Vec<String> = octets.iter().map(|octet| format!("{octet:02X}")).collect();
-    Ok(LocalDtls { fingerprint: format!("sha-256 {}", pairs.join(":")), tls_id: None })
+    let fingerprint = format!("sha-256 {}", pairs.join(":"));
+    Ok(Some(LocalDtls { fingerprint, tls_id: None }))
 }
 
 fn ice(profile: &Profile, address: std::net::IpAddr, port: u16) -> io::Result<LocalIce> {
@@ -133,6 +141,7 @@ fn codecs(view: &MediaView<'_>) -> Vec<String> {
 }
 
 fn encryption(view: &MediaView<'_>) -> &'static str {
+    // JSON knows three levels; DTLS is as required as SDES is.
     match (view.profile().secure, view.crypto().is_empty()) {
         (true, _) => "required",
         (false, false) => "optional",

@@ -239,6 +239,12 @@ impl<'a> MediaView<'a> {
         self.attribute("rtcp-mux").is_some()
     }
 
+    /// RTCP has no port of its own (RFC 8858).
+    #[must_use]
+    pub fn rtcp_mux_only(&self) -> bool {
+        self.attribute("rtcp-mux-only").is_some()
+    }
+
     /// Reduced-size RTCP (RFC 5506).
     #[must_use]
     pub fn rtcp_rsize(&self) -> bool {

@@ -61,7 +61,8 @@ pub struct Profile {
     /// Whether RTCP may share the RTP port (RFC 5761).
     pub rtcp_mux: bool,
     /// Whether sections may share a transport (BUNDLE, RFC 9143), which needs
-    /// [`rtcp_mux`](Self::rtcp_mux). Translations answer and offer without.
+    /// [`rtcp_mux`](Self::rtcp_mux). Translations answer and offer without. Give all sections the
+    /// same ICE credentials: RFC 9143 does not ask for it, GStreamer's webrtcbin does.
     pub bundle: bool,
     /// Whether RTCP may be of reduced size (RFC 5506). Lync's dialect has it with its feedback.
     pub rtcp_rsize: bool,

@@ -8,7 +8,7 @@ pub enum Why {
     #[error("the offerer does not use it")]
     Unused,
     /// A kind of media that is not spoken here.
-    #[error("only audio and video are joined")]
+    #[error("its kind of media is not carried")]
     Kind,
     /// One section of a kind is joined.
     #[error("another section of this kind is joined already")]

@@ -52,7 +52,9 @@ pub(crate) fn unusable(
     let p = view.profile();
     // Over TCP is part of the Lync dialect only, and sharing is never without.
     let tcp = if sharing { p.tcp } else { !p.tcp || profile.dialect == Dialect::Lync };
-    if !p.rtp || !tcp || (p.dtls && !profile.dtls) {
+    // RFC 8858 §3: whoever multiplexes only is not met without.
+    let mux = profile.rtcp_mux || !view.rtcp_mux_only();
+    if !p.rtp || !tcp || !mux || (p.dtls && !profile.dtls) {
         return Some(Why::Transport);
     }
     let certified =

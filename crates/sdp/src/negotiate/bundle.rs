@@ -1,7 +1,7 @@
 //! Sections that share a transport (BUNDLE, RFC 9143).
 
 use super::history::SectionState;
-use super::write::{Shared, Written};
+use super::write::Written;
 use crate::{AgreedMedia, MediaView, Profile, Refusal, RefusalReason, SessionDescription};
 
 /// A section of a peer, and the one that speaks for its transport.
@@ -167,11 +167,11 @@ fn share(members: &[usize], agreed: &mut [AgreedMedia], states: &mut [SectionSta
     }
 }
 
-/// The sections behind the first name its address.
+/// The sections behind the first have its transport.
 fn write_shared(members: &[usize], written: &mut [Written<'_>]) {
     let Some((tag, others)) = members.split_first() else { return };
     let Some(Written::Used(tagged)) = written.get(*tag) else { return };
-    let shared = Shared { address: tagged.local.address, port: tagged.local.rtp_port };
+    let shared = tagged.local;
     for at in others {
         if let Some(Written::Used(section)) = written.get_mut(*at) {
             section.shared = Some(shared);

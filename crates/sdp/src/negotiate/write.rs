@@ -29,8 +29,9 @@ pub(crate) struct Section<'a> {
     pub(crate) setup: Option<Setup>,
     pub(crate) connection_use: Option<ConnectionUse>,
     pub(crate) mid: Option<String>,
-    /// The transport is another section's, which alone describes it (RFC 9143 §7.1.3).
-    pub(crate) shared: Option<Shared>,
+    /// The side of the section whose transport it shares (RFC 9143). Candidates are that one's to
+    /// name; certificate and credentials are repeated, as browsers do and webrtcbin wants it.
+    pub(crate) shared: Option<&'a LocalMedia>,
     pub(crate) extensions: Vec<HeaderExtension>,
     pub(crate) sharing: Option<ms::ApplicationSharing>,
     pub(crate) feedback: Feedback,
@@ -44,20 +45,10 @@ pub(crate) struct Section<'a> {
     pub(crate) maxptime: bool,
 }
 
-/// Where the section is that gives its transport to others.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shared {
-    pub(crate) address: IpAddr,
-    pub(crate) port: u16,
-}
-
-impl Section<'_> {
-    fn address(&self) -> IpAddr {
-        self.shared.map_or(self.local.address, |shared| shared.address)
-    }
-
-    fn port(&self) -> u16 {
-        self.shared.map_or(self.local.rtp_port, |shared| shared.port)
+impl<'a> Section<'a> {
+    /// Our side of its transport.
+    fn transport(&self) -> &'a LocalMedia {
+        self.shared.unwrap_or(self.local)
     }
 }
 
@@ -103,7 +94,7 @@ pub(crate) fn description(
             Written::Unused { .. } => None,
         })
     };
-    let address = used().next().map_or(fallback, Section::address);
+    let address = used().next().map_or(fallback, |s| s.transport().address);
     let video = used().find(|s| s.kind == MediaKind::Video);
     let mut out = SessionDescription::default();
     out.set_line('v', "0");
@@ -177,9 +168,10 @@ fn network(address: IpAddr) -> String {
 
 fn media(profile: &Profile, s: &Section<'_>, session_address: IpAddr) -> Media {
     let formats = s.codecs.iter().map(|(pt, _)| pt.to_string()).collect();
-    let mut out = Media::new(s.kind.clone(), s.port(), s.proto.clone(), formats);
-    if s.address() != session_address {
-        out.set_line('c', &network(s.address()));
+    let transport = s.transport();
+    let mut out = Media::new(s.kind.clone(), transport.rtp_port, s.proto.clone(), formats);
+    if transport.address != session_address {
+        out.set_line('c', &network(transport.address));
     }
     match profile.dialect {
         Dialect::Lync => lync_media(profile, s, &mut out),
@@ -338,13 +330,9 @@ fn keys(s: &Section<'_>, out: &mut Media) {
     }
 }
 
-/// RFC 8122, RFC 4145: who we are, and who opens the connection. Whose transport is another
-/// section's leaves this to that one.
+/// RFC 8122, RFC 4145: who we are, and who opens the connection.
 fn setup(s: &Section<'_>, out: &mut Media) {
-    if s.shared.is_some() {
-        return;
-    }
-    if let Some(dtls) = s.local.dtls.as_ref().filter(|_| s.dtls) {
+    if let Some(dtls) = s.transport().dtls.as_ref().filter(|_| s.dtls) {
         out.push_attribute("fingerprint", Some(&dtls.fingerprint));
         if let Some(id) = &dtls.tls_id {
             out.push_attribute("tls-id", Some(id));
@@ -362,13 +350,15 @@ fn ice(s: &Section<'_>, dialect: Dialect, out: &mut Media) {
     if s.ice_mismatch {
         out.push_attribute("ice-mismatch", None);
     }
-    let wanted = s.with_ice && s.shared.is_none();
-    let Some(ice) = s.local.ice.as_ref().filter(|_| wanted) else { return };
+    let Some(ice) = s.transport().ice.as_ref().filter(|_| s.with_ice) else { return };
     if !ice.options.is_empty() {
         out.push_attribute("ice-options", Some(&ice.options.join(" ")));
     }
     out.push_attribute("ice-ufrag", Some(&ice.ufrag));
     out.push_attribute("ice-pwd", Some(&ice.pwd));
+    if s.shared.is_some() {
+        return;
+    }
     for candidate in &ice.candidates {
         out.push_attribute(candidate_name(candidate, dialect), Some(&candidate.to_text(dialect)));
     }
