@@ -58,6 +58,10 @@ pub struct Timers {
     pub next_hop_ms: u64,
     /// A ringing callee that never answers: CANCEL there, 480 to the caller.
     pub no_answer_ms: u64,
+    /// Session timer of each leg (RFC 4028): a peer that is gone without a BYE is noticed by then,
+    /// also one that knows no timers. Zero asks for none. Peers that do know them may refuse less
+    /// than 90 s.
+    pub session_ms: u64,
     /// Without RTP and RTCP from a leg for so long the call ends; zero never ends it.
     pub silence_ms: u64,
     /// Regular RTCP reports; never above 5 s, which Lync needs.
@@ -73,6 +77,7 @@ impl Default for Timers {
         Self {
             next_hop_ms: 10_000,
             no_answer_ms: 120_000,
+            session_ms: 1_800_000,
             silence_ms: 0,
             rtcp_ms: 4_000,
             connectivity_ms: 30_000,
@@ -92,6 +97,12 @@ impl Timers {
     #[must_use]
     pub const fn no_answer(&self) -> Duration {
         Duration::from_millis(self.no_answer_ms)
+    }
+
+    /// [`session_ms`](Self::session_ms).
+    #[must_use]
+    pub const fn session(&self) -> Duration {
+        Duration::from_millis(self.session_ms)
     }
 
     /// [`silence_ms`](Self::silence_ms); `None` when it is zero.

@@ -245,7 +245,7 @@ fn encryption_levels_that_do_not_match_end_with_488_and_52017() {
     world.run_to_end();
     let response = world.lync.responses.last().unwrap();
     assert_eq!(response.status.as_u16(), 488);
-    assert!(response.headers.first("ms-client-diagnostics").is_some());
+    assert_eq!(response.headers.first("ms-client-diagnostics"), Some(told));
     assert_eq!(world.bound(), 0);
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use linkspan_sdp as sdp;
 use linkspan_sip as sip;
-use sdp::translate::{MediaOutcome, Outcome as Became, Translation};
+use sdp::translate::{MediaOutcome, OfferTranslation, Outcome as Became, Translation};
 use sip::{Headers, Response};
 
 use super::body::{self, Described};
@@ -204,7 +204,8 @@ impl Call {
             return;
         }
         let code = response.status.as_u16();
-        let id = headers::diagnostic_id(&response.headers);
+        let id = headers::diagnostic_id(&response.headers)
+            .or_else(|| self.refuses_srtp(response).then_some(Diagnostic::ENCRYPTION_MISMATCH));
         let rejection = map_rejection(self.callee(), code, &response.reason, id);
         core.explain(
             self.id,
@@ -214,6 +215,18 @@ impl Call {
             ),
         );
         self.hop_failed(core, code, rejection, now);
+    }
+
+    /// A plain endpoint says no more than 488 to an offer of SRTP alone. Where it gives another
+    /// reason (RFC 3261 §20.43), that one counts.
+    fn refuses_srtp(&self, response: &Response) -> bool {
+        let srtp_alone = |offered: &OfferTranslation| {
+            offered.description.media_views().all(|m| m.port() == 0 || m.profile().secure)
+        };
+        self.callee() == Side::Standard
+            && matches!(response.status.as_u16(), 488 | 606)
+            && !response.headers.contains("Warning")
+            && self.offered.as_ref().is_some_and(srtp_alone)
     }
 
     pub(super) fn not_answered(&mut self, core: &mut Core, now: Instant) {

@@ -147,7 +147,15 @@ fn ua_config(config: &Config, side: Side) -> sip::UaConfig {
         let unspecified = own.listeners.iter().any(|l| l.address.ip().is_unspecified());
         unspecified.then(|| own.advertised().to_string())
     });
+    let interval = config.timers.session();
+    let min = sip::SessionTimer::default().min;
+    let session_timer = match interval.is_zero() {
+        true => sip::SessionTimer::default(),
+        // What is asked for is taken as well.
+        false => sip::SessionTimer { interval, min: min.min(interval) },
+    };
     sip::UaConfig {
+        session_timer,
         product: config.product.clone(),
         limits,
         allow: ALLOW.to_vec(),

@@ -119,7 +119,8 @@ impl Timers {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SessionTimer {
     /// The interval that is asked for (1,800 s); zero asks for none, and honours a peer's wish all
-    /// the same.
+    /// the same. A peer that knows no timers is sent refreshes nevertheless, so that its death is
+    /// noticed.
     pub interval: Duration,
     /// The shortest interval that is taken (90 s).
     pub min: Duration,

@@ -19,6 +19,8 @@ pub(super) struct Expiry {
     pub(super) ours: bool,
     /// When we refresh, or give up.
     pub(super) at: Instant,
+    /// When we give up, unless the session is refreshed before.
+    pub(super) ends: Instant,
 }
 
 impl UserAgent {
@@ -99,7 +101,13 @@ impl UserAgent {
         let Some((seconds, params)) =
             agreed.and_then(|agreed| Some((agreed.number()?, agreed.params())))
         else {
-            return self.stop_timer(session);
+            // RFC 4028 §7.2: this peer knows no timers. Who wishes for one refreshes then himself:
+            // a peer that has vanished without a BYE is found out in no other way.
+            let wished = self.config.session_timer.interval;
+            return match wished.is_zero() {
+                true => self.stop_timer(session),
+                false => self.start_timer(session, wished, true, now),
+            };
         };
         let theirs =
             params.value("refresher").is_some_and(|value| value.eq_ignore_ascii_case("uas"));
@@ -110,14 +118,12 @@ impl UserAgent {
         let interval = interval.max(Duration::from_secs(1));
         // RFC 4028 §10: the refresher acts at half of the interval; the other gives up before its
         // end, by a third or by 32 s.
-        let wait = if ours {
-            interval / 2
-        } else {
-            interval.saturating_sub(Duration::from_secs(32).min(interval / 3))
-        };
+        let life = interval.saturating_sub(Duration::from_secs(32).min(interval / 3));
+        let wait = if ours { interval / 2 } else { life };
         if let Some(state) = self.sessions.get_mut(&session) {
-            let at = now.checked_add(wait).unwrap_or(now);
-            state.expiry = Some(Expiry { interval, ours, at });
+            let after = |wait| now.checked_add(wait).unwrap_or(now);
+            let (at, ends) = (after(wait), after(life));
+            state.expiry = Some(Expiry { interval, ours, at, ends });
         }
         self.reschedule(session);
     }
@@ -135,13 +141,14 @@ impl UserAgent {
         let Some(expiry) = state.expiry.as_mut().filter(|expiry| expiry.at <= now) else {
             return false;
         };
-        if !expiry.ours {
+        if !expiry.ours || expiry.ends <= now {
             self.say_bye(session, &Headers::new(), now);
             self.end_session(session, EndCause::SessionExpired, now);
             return true;
         }
         // The next try, should this one meet an INVITE that is under way.
-        expiry.at = now.checked_add((expiry.interval / 8).max(T_RETRY)).unwrap_or(now);
+        let next = now.checked_add((expiry.interval / 8).max(T_RETRY)).unwrap_or(now);
+        expiry.at = next.min(expiry.ends);
         let busy = state.reinvite.is_some() || state.incoming.is_some();
         if !busy {
             self.refresh(session, now);

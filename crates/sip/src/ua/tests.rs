@@ -409,6 +409,61 @@ fn a_session_that_nobody_refreshes_is_ended() {
     assert_eq!(first_line(&pair.b.poll_transmit().unwrap().payload), "BYE sip:alice@192.0.2.1");
 }
 
+/// The callee knows no timers and asks for none.
+fn pair_with_a_plain_callee() -> Pair {
+    let mut pair = Pair::with(Transport::Tcp, timed(600, None));
+    let config = UaConfig { supported: Vec::new(), ..UaConfig::default() };
+    pair.b = UserAgent::new(config, [2; 32], pair.now);
+    pair
+}
+
+#[test]
+fn a_refresher_that_gets_no_answer_ends_the_session() {
+    let mut pair = Pair::with(Transport::Tcp, timed(600, None));
+    pair.call();
+    let (mut now, mut sent) = (pair.now, Vec::new());
+    let end = now + Duration::from_secs(700);
+    while let Some(at) = pair.a.poll_timeout().filter(|at| *at <= end) {
+        now = at;
+        pair.a.handle_timeout(now);
+        while let Some(transmit) = pair.a.poll_transmit() {
+            sent.push(first_line(&transmit.payload));
+        }
+    }
+    assert!(now <= pair.now + Duration::from_secs(600));
+    assert!(matches!(pair.a.poll_event(), Some(UaEvent::Ended { .. })));
+    assert!(sent[0].starts_with("UPDATE"), "{sent:?}");
+}
+
+#[test]
+fn a_peer_that_knows_no_timers_is_refreshed_all_the_same() {
+    let mut pair = pair_with_a_plain_callee();
+    let a = pair.a.invite(pair.outgoing(), pair.now).unwrap();
+    pair.run();
+    let Some(UaEvent::Invite { session: b, .. }) = pair.b.poll_event() else { panic!() };
+    let contact = "<sip:bob@192.0.2.2>".parse().unwrap();
+    // The 2xx of a peer that knows none: without Session-Expires.
+    pair.b.accept(b, contact, Headers::new(), Some(Body::sdp("v=0\r\n")), pair.now).unwrap();
+    let mut answer = None;
+    while let Some(transmit) = pair.b.poll_transmit() {
+        let text = String::from_utf8(transmit.payload.to_vec()).unwrap();
+        answer = Some(
+            text.lines()
+                .filter(|l| !l.starts_with("Session-Expires"))
+                .fold(String::new(), |all, line| all + line + "\r\n"),
+        );
+    }
+    let (path, answer) = (pair.path(), answer.unwrap());
+    let input = Received { path, payload: answer.as_bytes() };
+    pair.a.handle_input(input, pair.now).unwrap();
+    assert!(matches!(pair.a.poll_event(), Some(UaEvent::Accepted { .. })));
+    pair.a.ack(a, Headers::new(), None, pair.now).unwrap();
+    pair.run();
+    pair.log.clear();
+    pair.advance(Duration::from_secs(400));
+    assert!(pair.log.iter().any(|line| line.contains("UPDATE")), "{:?}", pair.log);
+}
+
 #[test]
 fn an_interval_below_the_minimum_is_refused() {
     let mut pair = Pair::with(Transport::Tcp, timed(60, None));
