@@ -145,11 +145,7 @@ names! {
 impl HeaderName {
     /// The known name that `name` is, in any case, long or compact.
     pub fn find(name: &str) -> Option<Self> {
-        Self::find_bytes(name.as_bytes())
-    }
-
-    fn find_bytes(name: &[u8]) -> Option<Self> {
-        let slots = TABLE.get(usize::from(hash(name)))?;
+        let slots = TABLE.get(usize::from(hash(name.as_bytes())))?;
         for &slot in slots {
             let known = *Self::ALL.get(usize::from(slot).checked_sub(1)?)?;
             if known.is(name) {
@@ -159,14 +155,15 @@ impl HeaderName {
         None
     }
 
-    /// Whether this is what a line of that name, of that [`hash`], is called.
+    /// The [`hash`] of the name and of its compact form.
     #[inline]
-    pub(crate) fn is_hashed(self, name: &str, hashed: u8) -> bool {
-        let (long, compact) = HASHES.get(self as usize).copied().unwrap_or((0, 0));
-        (hashed == long || hashed == compact) && self.is(name.as_bytes())
+    pub(crate) fn hashes(self) -> (u8, u8) {
+        HASHES.get(self as usize).copied().unwrap_or((0, 0))
     }
 
-    fn is(self, name: &[u8]) -> bool {
+    /// Whether a line of that name is of this header.
+    pub(crate) fn is(self, name: &str) -> bool {
+        let name = name.as_bytes();
         if name.len() == 1 {
             self.compact().is_some_and(|own| own.as_bytes().eq_ignore_ascii_case(name))
         } else {

@@ -27,10 +27,6 @@ impl Line {
         text.get(self.value_start as usize..self.value_end as usize).unwrap_or("")
     }
 
-    pub(crate) fn is(&self, name: HeaderName, text: &str) -> bool {
-        name.is_hashed(self.name_in(text), self.hash)
-    }
-
     /// Where the next line starts.
     pub(crate) fn end(&self) -> u32 {
         self.value_end.saturating_add(u32::from(self.trail))
@@ -40,18 +36,27 @@ impl Line {
 /// Which lines of a section.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Selector<'n> {
-    Known(HeaderName),
+    /// With the hashes of its long and its compact form.
+    Known(HeaderName, (u8, u8)),
     Text(&'n str),
 }
 
 impl<'n> Selector<'n> {
     pub(crate) fn new(name: &'n str) -> Self {
-        HeaderName::find(name).map_or(Self::Text(name), Self::Known)
+        HeaderName::find(name).map_or(Self::Text(name), Self::known)
     }
 
-    fn matches(self, line: &Line, text: &str) -> bool {
+    #[inline]
+    pub(crate) fn known(name: HeaderName) -> Self {
+        Self::Known(name, name.hashes())
+    }
+
+    #[inline]
+    pub(crate) fn matches(self, line: &Line, text: &str) -> bool {
         match self {
-            Self::Known(name) => line.is(name, text),
+            Self::Known(name, (long, compact)) => {
+                (line.hash == long || line.hash == compact) && name.is(line.name_in(text))
+            }
             Self::Text(name) => line.name_in(text).eq_ignore_ascii_case(name),
         }
     }
@@ -126,9 +131,14 @@ impl Headers {
         }
     }
 
-    /// Whether this is what came with a body of that length, line for line.
-    pub(crate) fn is_as_received_with(&self, body: usize) -> bool {
-        self.received_with == Some(body)
+    /// All lines with their line ends, where they are what came with a body of that length.
+    pub(crate) fn as_received_with(&self, body: usize) -> Option<&str> {
+        (self.received_with == Some(body)).then_some(&self.text)
+    }
+
+    /// At least as many octets as [`Headers::write`] appends, and no more than twice a few edits.
+    pub(crate) fn room(&self) -> usize {
+        self.text.len()
     }
 
     /// How many lines.
@@ -248,11 +258,11 @@ impl Headers {
         self.lines.iter().map(|line| (line.end() - line.start) as usize).sum()
     }
 
-    pub(crate) fn write_except(&self, out: &mut Vec<u8>, skip: Option<HeaderName>) {
+    pub(crate) fn write_except(&self, out: &mut Vec<u8>, skip: Option<Selector<'_>>) {
         // Neighbours in the text go out as one run: an untouched section is one copy.
         let mut run: Option<(u32, u32)> = None;
         for line in &self.lines {
-            if skip.is_some_and(|name| line.is(name, &self.text)) {
+            if skip.is_some_and(|skip| skip.matches(line, &self.text)) {
                 continue;
             }
             run = match run {

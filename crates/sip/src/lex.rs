@@ -12,6 +12,8 @@ pub(crate) const HOST: u8 = 8;
 pub(crate) const WORD: u8 = 16;
 /// Octets of an unquoted parameter value: all but what would end it.
 pub(crate) const VALUE: u8 = 32;
+/// Linear whitespace, folds included.
+pub(crate) const LWS: u8 = 64;
 
 static CLASS: [u8; 256] = classes();
 
@@ -35,12 +37,12 @@ const fn classes() -> [u8; 256] {
         if contains(b"()<>:\\\"/[]?{}@", octet) {
             class |= WORD;
         }
-        // mark, user-unreserved, and "%" and ":", which are checked apart.
-        if contains(b"-_.!~*'()&=+$,;?/%:#[]", octet) {
+        // mark, user-unreserved and ":"; "%" is checked apart.
+        if contains(b"-_.!~*'()&=+$,;?/:#[]", octet) {
             class |= USER;
         }
         // param-unreserved, hnv-unreserved, mark, and the separators that are split on before.
-        if contains(b"-_.!~*'()[]/:&+$%=?;,@|{}^`", octet) {
+        if contains(b"-_.!~*'()[]/:&+$=?;,@|{}^`", octet) {
             class |= PARAM;
         }
         if contains(b"-._", octet) {
@@ -48,6 +50,9 @@ const fn classes() -> [u8; 256] {
         }
         if octet > b' ' && octet != 0x7f && !contains(b"\",<>;", octet) {
             class |= VALUE;
+        }
+        if contains(b" \t\r\n", octet) {
+            class |= LWS;
         }
         if octet >= 0x80 {
             class |= USER | PARAM;
@@ -85,6 +90,14 @@ pub(crate) fn find_not(text: &[u8], class: u8) -> Option<usize> {
     text.iter().position(|&octet| !is(octet, class))
 }
 
+/// Where the octets of the class that start at `at` end.
+#[inline]
+pub(crate) fn skip(text: &[u8], at: usize, class: u8) -> usize {
+    let rest = text.get(at..).unwrap_or(&[]);
+    at + find_not(rest, class).unwrap_or(rest.len())
+}
+
+#[inline]
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && find_not(text.as_bytes(), TOKEN).is_none()
 }
@@ -95,7 +108,15 @@ pub(crate) fn is_lws(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
 }
 
+#[inline]
 pub(crate) fn trim(text: &str) -> &str {
+    // Most values have nothing around them.
+    if let [first, .., last] = text.as_bytes()
+        && !is_lws(*first)
+        && !is_lws(*last)
+    {
+        return text;
+    }
     let text = trim_start(text);
     let end = text.bytes().rposition(|octet| !is_lws(octet)).map_or(0, |last| last + 1);
     text.get(..end).unwrap_or(text)

@@ -108,8 +108,9 @@ impl<'a> Message<'a> {
     /// Content-Length: repeated lines must agree (RFC 4475 §3.3.9).
     fn content_length_checked(&self) -> Result<Option<usize>, (ParseErrorKind, usize)> {
         let mut found = None;
+        let selector = Selector::known(HeaderName::ContentLength);
         for line in self.lines.as_slice() {
-            if !line.is(HeaderName::ContentLength, self.head) {
+            if !selector.matches(line, self.head) {
                 continue;
             }
             let at = line.value_start as usize;
@@ -334,33 +335,43 @@ fn header_line(octets: &[u8], at: usize, end: usize) -> Result<Line, (ParseError
     let line = octets.get(at..end).unwrap_or(&[]);
     let name_len = lex::name_length(line);
     let name = line.get(..name_len).unwrap_or(&[]);
-    let mut colon = name_len;
-    // HCOLON = *( SP / HTAB ) ":" SWS
-    while matches!(line.get(colon), Some(b' ' | b'\t')) {
-        colon += 1;
+    if name.is_empty() {
+        return Err(fail(at));
     }
-    if name.is_empty() || line.get(colon) != Some(&b':') {
-        return Err(fail(at + colon));
-    }
-    let mut value_start = colon + 1;
-    while line.get(value_start).is_some_and(|&octet| lex::is_lws(octet)) {
-        value_start += 1;
-    }
-    let mut value_end = line.len();
-    while value_end > value_start
-        && line.get(value_end - 1).is_some_and(|&octet| lex::is_lws(octet))
-    {
-        value_end -= 1;
-    }
+    let (value_start, value_end) = match line.get(name_len..).unwrap_or(&[]) {
+        // How almost all lines are written.
+        [b':', b' ', first, .., last, b'\r', b'\n'] if *first > b' ' && *last > b' ' => {
+            (name_len + 2, line.len() - 2)
+        }
+        _ => value_range(line, name_len).map_err(|colon| fail(at + colon))?,
+    };
     let offset = |within: usize| u32::try_from(at + within).map_err(|_| fail(at));
     Ok(Line {
         start: offset(0)?,
-        value_start: offset(value_start.min(value_end))?,
+        value_start: offset(value_start)?,
         value_end: offset(value_end)?,
         trail: u16::try_from(line.len() - value_end).map_err(|_| fail(end))?,
         name_len: u8::try_from(name_len).map_err(|_| fail(at))?,
         hash: header_name::hash(name),
     })
+}
+
+/// Where the value starts and ends; `Err` with the place where a colon should be.
+fn value_range(line: &[u8], name_len: usize) -> Result<(usize, usize), usize> {
+    let mut colon = name_len;
+    // HCOLON = *( SP / HTAB ) ":" SWS
+    while matches!(line.get(colon), Some(b' ' | b'\t')) {
+        colon += 1;
+    }
+    if line.get(colon) != Some(&b':') {
+        return Err(colon);
+    }
+    let start = lex::skip(line, colon + 1, lex::LWS);
+    let mut end = line.len();
+    while end > start && line.get(end - 1).is_some_and(|&octet| lex::is_lws(octet)) {
+        end -= 1;
+    }
+    Ok((start.min(end), end))
 }
 
 fn request_line(line: &str) -> Result<StartLine<'_>, ParseError> {

@@ -59,23 +59,30 @@ impl<'a> ParamsRef<'a> {
     pub(crate) fn fault(self) -> Option<usize> {
         let bytes = self.text.as_bytes();
         let mut at = 0;
-        while at < bytes.len() {
-            if bytes.get(at) != Some(&b';') {
+        while let Some(&octet) = bytes.get(at) {
+            if octet != b';' {
                 return Some(at);
             }
-            let (element, next) = element_at(self.text, at + 1);
-            // One empty parameter at the end is a slip that many senders make.
-            if next == bytes.len() && element.is_empty() {
-                return None;
+            let name = lex::skip(bytes, at + 1, lex::LWS);
+            let mut end = lex::skip(bytes, name, lex::TOKEN);
+            if end == name {
+                // One empty parameter at the end is a slip that many senders make.
+                return (end < bytes.len()).then_some(at + 1);
             }
-            let (name, value) = split_param(element);
-            if !lex::is_token(name) {
-                return Some(at + 1);
+            let equals = lex::skip(bytes, end, lex::LWS);
+            end = equals;
+            if bytes.get(equals) == Some(&b'=') {
+                let value = lex::skip(bytes, equals + 1, lex::LWS);
+                end = match bytes.get(value) {
+                    Some(b'"') => lex::quoted_end(bytes, value).unwrap_or(value),
+                    _ => lex::skip(bytes, value, lex::VALUE),
+                };
+                if end == value {
+                    return Some(equals);
+                }
+                end = lex::skip(bytes, end, lex::LWS);
             }
-            if value.is_some_and(|value| !is_gen_value(value)) {
-                return Some(at + 1 + name.len());
-            }
-            at = next;
+            at = end;
         }
         None
     }
@@ -98,7 +105,7 @@ impl<'a> Iterator for ParamsIter<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let start = self.rest.find(';')? + 1;
+            let start = memchr::memchr(b';', self.rest.as_bytes())? + 1;
             let (element, end) = element_at(self.rest, start);
             self.rest = self.rest.get(end..).unwrap_or("");
             let (name, value) = split_param(element);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::header_name::HeaderName;
-use crate::headers::Headers;
+use crate::headers::{Headers, Selector};
 use crate::method::{Method, StatusCode};
 use crate::uri::Uri;
 
@@ -39,7 +39,7 @@ impl Request {
     /// Appends the message to `out`. A right Content-Length stays as it is; a wrong or missing one
     /// is replaced.
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.reserve(self.headers.encoded_len() + self.body.len() + self.uri.as_str().len() + 64);
+        out.reserve(self.headers.room() + self.body.len() + self.uri.as_str().len() + 64);
         out.extend_from_slice(self.method.as_str().as_bytes());
         out.push(b' ');
         out.extend_from_slice(self.uri.as_str().as_bytes());
@@ -117,7 +117,7 @@ impl Response {
 
     /// Appends the message to `out`, with Content-Length as [`Request::write`] does.
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.reserve(self.headers.encoded_len() + self.body.len() + self.reason.len() + 64);
+        out.reserve(self.headers.room() + self.body.len() + self.reason.len() + 64);
         out.extend_from_slice(b"SIP/2.0 ");
         out.extend_from_slice(self.status.to_string().as_bytes());
         out.push(b' ');
@@ -186,18 +186,22 @@ fn to_body(headers: &Headers, body: &Bytes) -> Option<Body> {
 }
 
 fn write_rest(headers: &Headers, body: &Bytes, out: &mut Vec<u8>) {
-    let mut lengths = headers.all("Content-Length");
-    let sound = match (lengths.next(), lengths.next()) {
-        (Some(len), None) => crate::lex::number(len) == Some(body.len()),
-        // A datagram may do without (RFC 3261 §20.14); as long as nothing changes it stays so.
-        (None, _) => headers.is_as_received_with(body.len()),
-        _ => false,
-    };
-    if sound {
-        headers.write(out);
+    // What nobody touched is right as it is. A datagram may do without a Content-Length
+    // (RFC 3261 §20.14), and then stays so.
+    if let Some(lines) = headers.as_received_with(body.len()) {
+        out.extend_from_slice(lines.as_bytes());
     } else {
-        headers.write_except(out, Some(HeaderName::ContentLength));
-        out.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
+        let mut lengths = headers.all("Content-Length");
+        let sound = match (lengths.next(), lengths.next()) {
+            (Some(len), None) => crate::lex::number(len) == Some(body.len()),
+            _ => false,
+        };
+        if sound {
+            headers.write(out);
+        } else {
+            headers.write_except(out, Some(Selector::known(HeaderName::ContentLength)));
+            out.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
+        }
     }
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(body);

@@ -41,7 +41,7 @@ impl<'a> UriRef<'a> {
         let colon =
             memchr::memchr(b':', text.as_bytes()).ok_or(ValueError::new(URI, "a scheme", 0))?;
         let (scheme, rest) = (text.get(..colon).unwrap_or(""), text.get(colon + 1..).unwrap_or(""));
-        if !is_scheme(scheme) {
+        if !is_sip_scheme(scheme) && !is_scheme(scheme) {
             return Err(ValueError::new(URI, "a scheme", 0));
         }
         let mut uri = Self {
@@ -55,7 +55,7 @@ impl<'a> UriRef<'a> {
             headers: None,
         };
         let at = colon + 1;
-        if scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") {
+        if is_sip_scheme(scheme) {
             uri.parse_sip(rest, at)?;
         } else if scheme.eq_ignore_ascii_case("tel") {
             uri.parse_tel(rest, at)?;
@@ -77,10 +77,9 @@ impl<'a> UriRef<'a> {
         if let Some(sign) = memchr::memchr(b'@', bytes) {
             let info = rest.get(..sign).unwrap_or("");
             check(info, lex::USER, at, "an octet of the user part")?;
-            let (user, password) = match info.split_once(':') {
-                Some((user, password)) => (user, Some(password)),
-                None => (info, None),
-            };
+            let colon = memchr::memchr(b':', info.as_bytes());
+            let user = info.get(..colon.unwrap_or(info.len())).unwrap_or("");
+            let password = colon.and_then(|colon| info.get(colon + 1..));
             if user.is_empty() {
                 return Err(ValueError::new(URI, "a user before the @", at));
             }
@@ -120,6 +119,9 @@ impl<'a> UriRef<'a> {
     /// `;params?headers` from `i` on.
     fn parse_tail(&mut self, rest: &'a str, i: usize, at: usize) -> Result<(), ValueError> {
         let tail = rest.get(i..).unwrap_or("");
+        if tail.is_empty() {
+            return Ok(());
+        }
         let mark = memchr::memchr(b'?', tail.as_bytes());
         let params = tail.get(..mark.unwrap_or(tail.len())).unwrap_or("");
         if !params.is_empty() && !params.starts_with(';') {
@@ -474,6 +476,14 @@ pub(crate) fn host_length(text: &str) -> Option<usize> {
     }
 }
 
+#[inline]
+fn is_sip_scheme(scheme: &str) -> bool {
+    match scheme.as_bytes() {
+        [s, i, p] | [s, i, p, b's' | b'S'] => (s | 0x20, i | 0x20, p | 0x20) == (b's', b'i', b'p'),
+        _ => false,
+    }
+}
+
 fn is_scheme(scheme: &str) -> bool {
     let rest = |octet: &u8| octet.is_ascii_alphanumeric() || b"+-.".contains(octet);
     scheme.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
@@ -483,16 +493,16 @@ fn is_scheme(scheme: &str) -> bool {
 /// Every octet of the class, and every "%" an escape.
 fn check(text: &str, class: u8, at: usize, expected: &'static str) -> Result<(), ValueError> {
     let bytes = text.as_bytes();
-    for (i, &octet) in bytes.iter().enumerate() {
-        if !lex::is(octet, class) {
+    let mut i = lex::skip(bytes, 0, class);
+    while let Some(&octet) = bytes.get(i) {
+        if octet != b'%' {
             return Err(ValueError::new(URI, expected, at + i));
         }
-        if octet == b'%' {
-            let digits = bytes.get(i + 1..i + 3);
-            if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                return Err(ValueError::new(URI, "two hex digits behind %", at + i));
-            }
+        let digits = bytes.get(i + 1..i + 3);
+        if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+            return Err(ValueError::new(URI, "two hex digits behind %", at + i));
         }
+        i = lex::skip(bytes, i + 3, class);
     }
     Ok(())
 }

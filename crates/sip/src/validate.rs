@@ -93,7 +93,7 @@ impl Message<'_> {
 
     /// The error with its place in the message, as far as it is known: that of the first line.
     fn at(&self, name: HeaderName, error: HeaderError) -> ParseError {
-        let first = self.values(Selector::Known(name)).next();
+        let first = self.values(Selector::known(name)).next();
         let at = first.map_or(0, |value| self.offset_of(value));
         ParseError::new(ParseErrorKind::Header(error), at + error.at, self.is_request())
     }

@@ -13,7 +13,7 @@ use crate::typed::{
 macro_rules! getters {
     ($life:lifetime) => {
         fn one(&self, name: HeaderName) -> Option<&$life str> {
-            self.values(Selector::Known(name)).next()
+            self.values(Selector::known(name)).next()
         }
 
         fn address(&self, name: HeaderName) -> Result<Option<NameAddrRef<$life>>, HeaderError> {
@@ -301,15 +301,15 @@ macro_rules! lists {
     ($life:lifetime) => {
         /// Every Via, top first.
         pub fn vias(&self) -> Vias<'_, $life> {
-            Vias::new(self.values(Selector::Known(HeaderName::Via)))
+            Vias::new(self.values(Selector::known(HeaderName::Via)))
         }
 
         fn addresses(&self, name: HeaderName) -> NameAddrs<'_, $life> {
-            NameAddrs::new(name.as_str(), self.values(Selector::Known(name)))
+            NameAddrs::new(name.as_str(), self.values(Selector::known(name)))
         }
 
         fn tokens(&self, name: HeaderName) -> Tokens<'_, $life> {
-            Tokens::new(self.values(Selector::Known(name)))
+            Tokens::new(self.values(Selector::known(name)))
         }
 
         /// Every Contact. `*` is an error here; see [`HeaderName::Contact`]'s raw values for it.
@@ -404,12 +404,12 @@ macro_rules! lists {
 
         /// Every Reason (RFC 3326): a protocol with `cause` and `text`.
         pub fn reasons(&self) -> ParametrizedList<'_, $life> {
-            ParametrizedList::new(self.values(Selector::Known(HeaderName::Reason)))
+            ParametrizedList::new(self.values(Selector::known(HeaderName::Reason)))
         }
 
         /// The values of Privacy (RFC 3323).
         pub fn privacy(&self) -> impl Iterator<Item = &$life str> + '_ {
-            let lines = self.values(Selector::Known(HeaderName::Privacy));
+            let lines = self.values(Selector::known(HeaderName::Privacy));
             lines.flat_map(|line| line.split(';')).map(lex::trim).filter(|value| !value.is_empty())
         }
 
