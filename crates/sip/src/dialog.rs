@@ -157,6 +157,18 @@ impl Dialog {
         self.contact = Some(contact.to_string());
     }
 
+    pub(crate) fn set_contact_raw(&mut self, contact: &str) {
+        self.contact = Some(contact.to_owned());
+    }
+
+    /// The value of Replaces (RFC 3891) with which somebody else, whom the peer or we refer,
+    /// takes our place in this dialog: what the peer knows it by.
+    pub fn replaces(&self) -> String {
+        let zero = |tag: &str| if tag.is_empty() { "0".to_owned() } else { tag.to_owned() };
+        let (to, from) = (zero(&self.remote_tag), zero(&self.local_tag));
+        format!("{};to-tag={to};from-tag={from}", self.call_id)
+    }
+
     /// Our Contact, as written.
     pub fn contact(&self) -> Option<&str> {
         self.contact.as_deref()

@@ -54,7 +54,8 @@ pub use typed::{
     CSeq, Date, NameAddrs, Parametrized, ParametrizedList, RAck, Tokens, Via, Vias, Warning,
 };
 pub use ua::{
-    Dialect, EndCause, InputError, OutgoingInvite, RefusedError, RequestId, SessionId,
-    SessionTimer, Timers, UaConfig, UaEvent, UserAgent, VerbError,
+    Dialect, EndCause, InputError, OutgoingInvite, OutgoingSubscribe, RefusedError, RequestId,
+    SessionId, SessionTimer, SubscriptionEnd, SubscriptionId, SubscriptionState, Timers, UaConfig,
+    UaEvent, UserAgent, VerbError,
 };
 pub use uri::{Uri, UriRef};

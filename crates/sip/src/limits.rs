@@ -20,6 +20,8 @@ pub struct Limits {
     pub transactions: usize,
     /// Live sessions of an engine (100,000).
     pub sessions: usize,
+    /// Live subscriptions of an engine, both roles (100,000).
+    pub subscriptions: usize,
     /// Early dialogs of one INVITE (20, `MaxEarlyDialogs` of a Lync trunk).
     pub early_dialogs: usize,
     /// Events and transmits that wait for the driver (65,536); input beyond them is refused.
@@ -34,6 +36,7 @@ impl Default for Limits {
             headers: 256,
             transactions: 200_000,
             sessions: 100_000,
+            subscriptions: 100_000,
             early_dialogs: 20,
             queue: 65_536,
         }

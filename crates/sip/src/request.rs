@@ -171,6 +171,29 @@ impl Body {
         Self { content_type: content_type.into(), bytes: bytes.into() }
     }
 
+    /// What a NOTIFY says of a REFER (RFC 3515 §2.4.5): a status line.
+    ///
+    /// ```
+    /// use linkspan_sip::{Body, StatusCode};
+    ///
+    /// let body = Body::sipfrag(StatusCode::RINGING);
+    /// assert_eq!(&body.bytes[..], b"SIP/2.0 180 Ringing\r\n");
+    /// assert_eq!(body.sipfrag_status(), Some(StatusCode::RINGING));
+    /// ```
+    pub fn sipfrag(status: StatusCode) -> Self {
+        let line = format!("SIP/2.0 {status} {}\r\n", status.reason());
+        Self::new("message/sipfrag;version=2.0", line)
+    }
+
+    /// The status of a sipfrag that is a response (RFC 3420).
+    pub fn sipfrag_status(&self) -> Option<StatusCode> {
+        let kind = self.content_type.split(';').next().unwrap_or("").trim();
+        let rest = self.bytes.strip_prefix(b"SIP/2.0 ")?;
+        let code = core::str::from_utf8(rest.get(..3)?).ok()?;
+        let status = StatusCode::new(crate::lex::number(code)?)?;
+        kind.eq_ignore_ascii_case("message/sipfrag").then_some(status)
+    }
+
     /// A session description.
     pub fn sdp(text: impl Into<String>) -> Self {
         Self::new("application/sdp", text.into())

@@ -97,7 +97,9 @@ impl UserAgent {
             dialog.set_contact(&contact);
         }
         state.state = State::Established;
-        self.send_success(session, StatusCode::OK, &headers, body, now)
+        self.send_success(session, StatusCode::OK, &headers, body, now)?;
+        self.end_replaced(session, now);
+        Ok(())
     }
 
     /// 2xx of a first or later INVITE.

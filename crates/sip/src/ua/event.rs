@@ -1,9 +1,12 @@
 //! What a user agent tells.
 
+use core::time::Duration;
+
 use crate::error::ParseError;
 use crate::method::StatusCode;
 use crate::path::Path;
 use crate::request::{Body, Request, Response};
+use crate::ua::{SubscriptionEnd, SubscriptionId};
 
 /// One INVITE usage: a call, from its first request to its end.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -95,8 +98,9 @@ pub enum UaEvent {
         /// The re-INVITE.
         request: Request,
     },
-    /// Any other request, within a call or outside. Answer with `respond`; one that the protocol
-    /// never answers (BENOTIFY) takes no answer, and `respond` says so.
+    /// Any other request, within a call or outside. Answer with `respond`, or a SUBSCRIBE and a
+    /// REFER with `accept_subscription`; one that the protocol never answers (BENOTIFY) takes no
+    /// answer, and `respond` says so.
     Request {
         /// The call, where it belongs to one.
         session: Option<SessionId>,
@@ -123,6 +127,40 @@ pub enum UaEvent {
         session: SessionId,
         /// Why.
         cause: EndCause,
+    },
+    /// Our SUBSCRIBE or REFER was accepted. A NOTIFY may have come before.
+    Subscribed {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// The response; from a Lync server it may carry the first notification.
+        response: Response,
+    },
+    /// A NOTIFY or BENOTIFY of a subscription of ours, answered by the engine. `Notified` with
+    /// `terminated` is followed by `SubscriptionEnded`.
+    Notified {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// The notification.
+        request: Request,
+        /// The subscription that this new one is a fork of (RFC 6665 §4.1.4).
+        fork_of: Option<SubscriptionId>,
+    },
+    /// A subscriber asked for more time, or with no time for the end, and was answered; `notify`
+    /// is due.
+    SubscriptionRefreshed {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// The SUBSCRIBE.
+        request: Request,
+        /// What was granted; zero is the end.
+        expires: Duration,
+    },
+    /// A subscription is over, whichever end of it is ours.
+    SubscriptionEnded {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// Why.
+        cause: SubscriptionEnd,
     },
     /// Input that could not be understood. Where the protocol has an answer, it was sent.
     Refused {
@@ -151,6 +189,8 @@ pub enum EndCause {
     Lost(StatusCode),
     /// The connection failed and no other way is known.
     TransportFailure,
+    /// Another call took its place (RFC 3891); BYE was sent.
+    Replaced(SessionId),
 }
 
 /// Why input was refused.
@@ -199,8 +239,14 @@ pub enum VerbError {
     /// The status code is not of the class that the verb sends.
     #[error("wrong class of status code")]
     Status,
+    /// The subscription is over, or never was.
+    #[error("no such subscription")]
+    NoSubscription,
+    /// The peer asked for rest, see `resting_until`.
+    #[error("the peer asked for rest")]
+    Overloaded,
     /// A limit of [`Limits`](crate::Limits) is reached.
-    #[error("too many transactions or sessions")]
+    #[error("too many transactions, sessions or subscriptions")]
     Limit,
     /// The method has a verb of its own.
     #[error("the method has a verb of its own")]

@@ -62,6 +62,9 @@ impl UserAgent {
         if request.method == Method::Cancel {
             return self.receive_cancel(message, request, id, path, now);
         }
+        if let Some(subscription) = self.subscription_of(message) {
+            return self.in_subscription(subscription, message, request, id, path, now);
+        }
         let to_tag = message.to().ok().flatten().and_then(|to| to.tag());
         match self.find_session(message) {
             Some(session) => self.in_dialog(session, message, request, id, path, now),
@@ -114,7 +117,8 @@ impl UserAgent {
         if self.refuse_extensions(message, id, path, now) {
             return;
         }
-        if self.refuse_interval(message, id, path, now) {
+        if self.refuse_interval(message, id, path, now) || self.refuse_event(message, id, path, now)
+        {
             return;
         }
         if request.method == Method::Invite {
@@ -168,6 +172,10 @@ impl UserAgent {
         if self.sessions.len() >= self.config.limits.sessions {
             return self.refuse(message, transaction, path, StatusCode::SERVICE_UNAVAILABLE, now);
         }
+        let replaces = match self.find_replaced(message) {
+            Ok(replaces) => replaces,
+            Err(status) => return self.refuse(message, transaction, path, status, now),
+        };
         let local_tag = self.draw_token();
         let Some(dialog) = Dialog::from_request(&request, &local_tag, path) else {
             // RFC 3261 §8.1.1.8: an INVITE without a Contact cannot make a dialog.
@@ -182,6 +190,7 @@ impl UserAgent {
         let mut state = Session::new(false, call_id, local_tag);
         state.peer_updates = request.headers.allow().has("UPDATE");
         state.dialog = Some(dialog);
+        state.replaces = replaces;
         state.incoming = Some(Incoming { transaction, request: request.clone(), id: None });
         self.sessions.insert(session, state);
         self.emit(UaEvent::Invite { session, request, path });
@@ -212,7 +221,8 @@ impl UserAgent {
             ref method if !self.allows(method) => {
                 self.refuse(message, id, path, StatusCode::METHOD_NOT_ALLOWED, now);
             }
-            _ if self.refuse_extensions(message, id, path, now) => {}
+            _ if self.refuse_extensions(message, id, path, now)
+                || self.refuse_event(message, id, path, now) => {}
             Method::Update if self.refuse_interval(message, id, path, now) => {}
             Method::Update if request.body.is_empty() => {
                 self.answer_refresh(session, &request, id, now);
@@ -273,7 +283,7 @@ impl UserAgent {
         {
             return;
         }
-        let id = self.open(Some(session), request.clone(), transaction);
+        let id = self.open(Some(session), request.clone(), transaction, path);
         if let Some(state) = self.sessions.get_mut(&session) {
             state.incoming = Some(Incoming { transaction, request: request.clone(), id: Some(id) });
         }
@@ -393,7 +403,7 @@ impl UserAgent {
         transaction: TransactionId,
         path: Path,
     ) {
-        let id = self.open(session, request.clone(), transaction);
+        let id = self.open(session, request.clone(), transaction, path);
         self.emit(UaEvent::Request { session, id, request, path });
     }
 
@@ -403,11 +413,12 @@ impl UserAgent {
         session: Option<SessionId>,
         request: Request,
         transaction: TransactionId,
+        path: Path,
     ) -> RequestId {
         let id = RequestId(self.draw_id());
         let to_tag = self.draw_token();
         self.server_uses.insert(transaction, id);
-        self.asked.insert(id, Asked { transaction, session, request, to_tag });
+        self.asked.insert(id, Asked { transaction, session, request, to_tag, path });
         id
     }
 

@@ -7,31 +7,43 @@ mod config;
 mod event;
 mod expiry;
 mod inbound;
+mod notifier;
 mod outbound;
+mod overload;
 mod refuse;
+mod replaces;
 mod responses;
+mod retry;
 mod session;
+mod subscriber;
+mod subscription;
 mod timers;
 mod verbs;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod usage_tests;
 
 pub use config::{Dialect, SessionTimer, Timers, UaConfig};
 pub use event::{EndCause, InputError, RefusedError, RequestId, SessionId, UaEvent, VerbError};
 pub use outbound::OutgoingInvite;
+pub use subscription::{OutgoingSubscribe, SubscriptionEnd, SubscriptionId, SubscriptionState};
 
+use core::net::SocketAddr;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
+use crate::dialog::Dialog;
 use crate::message::Message;
-use crate::path::{Path, Received, Transmit};
+use crate::path::{Path, Received, Transmit, Transport};
 use crate::request::Request;
 use crate::transaction::{TransactionId, Transactions};
 use crate::ua::session::Session;
+use crate::ua::subscription::{Home, Subscription};
 
 /// A SIP user agent, both roles, for any number of calls: transactions, dialogs and the INVITE
 /// usage in one engine that does no I/O.
@@ -55,6 +67,12 @@ pub struct UserAgent {
     /// Requests that the application has to answer.
     asked: HashMap<RequestId, Asked>,
     schedule: BTreeSet<(Instant, SessionId)>,
+    subscriptions: HashMap<SubscriptionId, Subscription>,
+    /// By Call-ID and our tag; several may share a dialog.
+    usages: HashMap<String, Vec<SubscriptionId>>,
+    watch: BTreeSet<(Instant, SubscriptionId)>,
+    /// Peers that asked for rest, and until when.
+    resting: HashMap<(Transport, SocketAddr), Instant>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<UaEvent>,
 }
@@ -70,6 +88,9 @@ enum ClientUse {
     },
     /// An UPDATE of the engine that refreshes the session.
     Refresh(SessionId),
+    /// A SUBSCRIBE, first or later, or a REFER.
+    Subscribe(SubscriptionId),
+    Notify(SubscriptionId),
     /// CANCEL, PRACK and BYE of the engine.
     Own(SessionId),
 }
@@ -81,6 +102,7 @@ struct Asked {
     session: Option<SessionId>,
     request: Request,
     to_tag: String,
+    path: Path,
 }
 
 impl UserAgent {
@@ -99,6 +121,10 @@ impl UserAgent {
             server_uses: HashMap::new(),
             asked: HashMap::new(),
             schedule: BTreeSet::new(),
+            subscriptions: HashMap::new(),
+            usages: HashMap::new(),
+            watch: BTreeSet::new(),
+            resting: HashMap::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -134,6 +160,7 @@ impl UserAgent {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.transactions.handle_timeout(now);
         self.fire_sessions(now);
+        self.fire_subscriptions(now);
         self.settle(now);
     }
 
@@ -143,12 +170,14 @@ impl UserAgent {
     pub fn handle_transport_error(&mut self, path: Path, now: Instant) {
         self.transactions.handle_transport_error(&path);
         if path.connection.is_some() {
-            for session in self.sessions.values_mut() {
-                if let Some(dialog) = &mut session.dialog
-                    && dialog.path() == path
-                {
-                    dialog.reconnect();
-                }
+            let calls = self.sessions.values_mut().filter_map(|session| session.dialog.as_mut());
+            let others =
+                self.subscriptions.values_mut().filter_map(|usage| match &mut usage.home {
+                    Home::Own(dialog) => Some(&mut **dialog),
+                    _ => None,
+                });
+            for dialog in calls.chain(others).filter(|dialog| dialog.path() == path) {
+                dialog.reconnect();
             }
         }
         self.settle(now);
@@ -166,16 +195,24 @@ impl UserAgent {
 
     /// When [`UserAgent::handle_timeout`] is due; `None` where there is nothing to wait for.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let own = self.schedule.first().map(|&(at, _)| at);
-        match (own, self.transactions.poll_timeout()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let sessions = self.schedule.first().map(|&(at, _)| at);
+        let subscriptions = self.watch.first().map(|&(at, _)| at);
+        [sessions, subscriptions, self.transactions.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// The dialog of a call that is answered, or was made to us.
+    pub fn dialog(&self, session: SessionId) -> Option<&Dialog> {
+        self.sessions.get(&session)?.dialog.as_ref()
     }
 
     /// Live sessions.
     pub fn session_count(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Live subscriptions, both roles.
+    pub fn subscription_count(&self) -> usize {
+        self.subscriptions.len()
     }
 
     /// Live transactions.
@@ -229,7 +266,11 @@ impl UserAgent {
         if let Some(was) = session.scheduled {
             self.schedule.remove(&(was, id));
         }
-        self.by_local.remove(&index(&session.call_id, &session.local_tag));
+        let key = index(&session.call_id, &session.local_tag);
+        self.by_local.remove(&key);
+        if self.usages.contains_key(&key) {
+            self.inherit_dialog(id, &key, session.dialog.as_ref());
+        }
         if let Some(dialog) = &session.dialog {
             let key = index(&session.call_id, dialog.remote_tag());
             if self.by_remote.get(&key) == Some(&id) {

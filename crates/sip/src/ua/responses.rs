@@ -22,12 +22,13 @@ impl UserAgent {
         if message.vias().nth(1).is_some() {
             return self.emit(UaEvent::Refused { path, error: RefusedError::StrayResponse });
         }
-        let challenged = self.challenged(message);
+        let retriable = self.retriable(message);
+        self.note_rest(message, now);
         match self.transactions.receive_response(message, now) {
             ResponseMatch::Deliver(id) => {
                 self.flush();
-                if let Some((sent, path)) = challenged
-                    && self.authenticate(id, &sent, path, message, now)
+                if let Some((sent, path)) = retriable
+                    && self.retry(id, &sent, path, message, now)
                 {
                     return;
                 }
@@ -159,6 +160,11 @@ impl UserAgent {
             }
             // The next try comes by itself.
             ClientUse::Refresh(_) => {}
+            ClientUse::Subscribe(id) => self.subscribe_response(id, response, now),
+            ClientUse::Notify(id) if response.status.is_final() => {
+                self.notify_response(id, &response);
+            }
+            ClientUse::Notify(_) => {}
             ClientUse::Own(session) if response.status.is_final() => {
                 if let Some(state) = self.sessions.get(&session)
                     && state.state == State::Established

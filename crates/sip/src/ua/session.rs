@@ -10,8 +10,8 @@ use crate::headers::Headers;
 use crate::path::{Path, Transmit};
 use crate::request::{Body, Request};
 use crate::transaction::TransactionId;
-use crate::ua::RequestId;
 use crate::ua::expiry::Expiry;
+use crate::ua::{RequestId, SessionId};
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -46,6 +46,8 @@ pub(super) struct Session {
     pub(super) peer_updates: bool,
     /// Our last session description, for refreshes.
     pub(super) local_body: Option<Body>,
+    /// The call that this one is to replace (RFC 3891).
+    pub(super) replaces: Option<SessionId>,
     /// What stands in the schedule.
     pub(super) scheduled: Option<Instant>,
 }
@@ -153,6 +155,7 @@ impl Session {
             refreshing: None,
             peer_updates: false,
             local_body: None,
+            replaces: None,
             scheduled: None,
         }
     }

@@ -7,23 +7,23 @@ use crate::path::Transport;
 use crate::request::{Body, Origin};
 
 /// Two user agents, and the messages between them.
-struct Pair {
-    a: UserAgent,
-    b: UserAgent,
-    now: Instant,
-    transport: Transport,
-    log: Vec<String>,
+pub(super) struct Pair {
+    pub(super) a: UserAgent,
+    pub(super) b: UserAgent,
+    pub(super) now: Instant,
+    pub(super) transport: Transport,
+    pub(super) log: Vec<String>,
 }
 
 const A: &str = "192.0.2.1:5060";
 const B: &str = "192.0.2.2:5060";
 
 impl Pair {
-    fn new(transport: Transport) -> Self {
+    pub(super) fn new(transport: Transport) -> Self {
         Self::with(transport, UaConfig::default())
     }
 
-    fn with(transport: Transport, config: UaConfig) -> Self {
+    pub(super) fn with(transport: Transport, config: UaConfig) -> Self {
         let now = Instant::now();
         Self {
             a: UserAgent::new(config.clone(), [1; 32], now),
@@ -34,11 +34,11 @@ impl Pair {
         }
     }
 
-    fn path(&self) -> Path {
+    pub(super) fn path(&self) -> Path {
         Path::new(self.transport, A.parse().unwrap(), B.parse().unwrap())
     }
 
-    fn outgoing(&self) -> OutgoingInvite {
+    pub(super) fn outgoing(&self) -> OutgoingInvite {
         let mut invite = OutgoingInvite::new(
             self.path(),
             "sip:bob@192.0.2.2".parse().unwrap(),
@@ -50,7 +50,7 @@ impl Pair {
     }
 
     /// Carries messages until both are quiet.
-    fn run(&mut self) {
+    pub(super) fn run(&mut self) {
         loop {
             let mut quiet = true;
             while let Some(transmit) = self.a.poll_transmit() {
@@ -72,7 +72,7 @@ impl Pair {
         }
     }
 
-    fn advance(&mut self, time: Duration) {
+    pub(super) fn advance(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(at) = [self.a.poll_timeout(), self.b.poll_timeout()]
             .into_iter()
@@ -89,7 +89,7 @@ impl Pair {
     }
 
     /// A call that is up, `(a's, b's)`.
-    fn call(&mut self) -> (SessionId, SessionId) {
+    pub(super) fn call(&mut self) -> (SessionId, SessionId) {
         let a = self.a.invite(self.outgoing(), self.now).unwrap();
         self.run();
         let Some(UaEvent::Invite { session: b, .. }) = self.b.poll_event() else { panic!() };
@@ -106,7 +106,7 @@ impl Pair {
     }
 }
 
-fn first_line(octets: &[u8]) -> String {
+pub(super) fn first_line(octets: &[u8]) -> String {
     let text = std::str::from_utf8(octets).unwrap();
     text.lines().next().unwrap().replace(" SIP/2.0", "").replace("SIP/2.0 ", "")
 }
@@ -465,13 +465,29 @@ fn a_peer_that_knows_no_timers_is_refreshed_all_the_same() {
 }
 
 #[test]
-fn an_interval_below_the_minimum_is_refused() {
+fn an_interval_below_the_minimum_is_refused_and_asked_for_again() {
+    let mut pair = Pair::with(Transport::Tcp, timed(60, None));
+    let mut invite = pair.outgoing();
+    // What is not ours is not changed: the caller itself asks for too little.
+    invite.headers.push("Session-Expires", "60;refresher=uac");
+    pair.a.config.session_timer.interval = Duration::ZERO;
+    pair.b.config.session_timer.min = Duration::from_secs(90);
+    pair.a.invite(invite, pair.now).unwrap();
+    pair.run();
+    assert!(pair.a.poll_event().is_none());
+    assert_eq!(pair.log[..2], ["> INVITE sip:bob@192.0.2.2", "< 422 Session Interval Too Small"]);
+    assert!(matches!(pair.b.poll_event(), Some(UaEvent::Refused { .. })));
+    assert!(matches!(pair.b.poll_event(), Some(UaEvent::Invite { .. })));
+    // One that cannot be met: the callee does not say what would do.
     let mut pair = Pair::with(Transport::Tcp, timed(60, None));
     pair.a.invite(pair.outgoing(), pair.now).unwrap();
-    pair.run();
+    let invite = pair.a.poll_transmit().unwrap().payload;
+    let invite = Message::parse(&invite).unwrap().to_request().unwrap();
+    let refusal = invite.response(StatusCode::SESSION_INTERVAL_TOO_SMALL, "b").to_bytes();
+    let input = Received { path: pair.path(), payload: &refusal };
+    pair.a.handle_input(input, pair.now).unwrap();
     let Some(UaEvent::Rejected { response, .. }) = pair.a.poll_event() else { panic!() };
     assert_eq!(response.status, StatusCode::SESSION_INTERVAL_TOO_SMALL);
-    assert_eq!(response.headers.first("Min-SE"), Some("90"));
 }
 
 #[test]

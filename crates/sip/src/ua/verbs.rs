@@ -16,8 +16,9 @@ impl UserAgent {
     ///
     /// # Errors
     ///
-    /// [`VerbError::Limit`].
+    /// [`VerbError::Limit`], [`VerbError::Overloaded`].
     pub fn invite(&mut self, invite: OutgoingInvite, now: Instant) -> Result<SessionId, VerbError> {
+        self.check_rest(&invite.path, now)?;
         if self.sessions.len() >= self.config.limits.sessions {
             return Err(VerbError::Limit);
         }
@@ -300,7 +301,8 @@ impl UserAgent {
     ///
     /// # Errors
     ///
-    /// [`VerbError::Method`] for INVITE, ACK and CANCEL; [`VerbError::Limit`].
+    /// [`VerbError::Method`] for INVITE, ACK and CANCEL; [`VerbError::Limit`],
+    /// [`VerbError::Overloaded`].
     pub fn send(
         &mut self,
         request: Request,
@@ -310,6 +312,7 @@ impl UserAgent {
         if matches!(request.method, Method::Invite | Method::Ack | Method::Cancel) {
             return Err(VerbError::Method);
         }
+        self.check_rest(&path, now)?;
         let mut request = request;
         self.fill(&mut request, path);
         let transaction = self.send_request(&mut request, path, now)?;
