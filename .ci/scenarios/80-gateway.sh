@@ -111,3 +111,129 @@ scenario_gateway_life() {
     wait $uac 2>/dev/null || true
     echo "  ok: SIGINT ends calls with BYE, and the gateway at once"
 }
+
+# What call set-up costs beside Kamailio as a proxy between the same two SIPps, and what a call holds.
+scenarios+=" gateway_calls"
+
+# Nanoseconds of processor time that a process and those it has started have had.
+processor_time() {
+    python3 - "$1" <<'PY'
+import glob, sys
+def tree(pid):
+    yield pid
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        for child in open(path).read().split():
+            yield from tree(child)
+total = 0
+for pid in tree(sys.argv[1]):
+    for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
+        total += int(open(path).read().split()[0])
+print(total)
+PY
+}
+
+signalling_calls() { # CALLS RATE HOLD-MS PORT: calls without media from the Lync side
+    ( cd "$work" && ip netns exec "$ns-a" timeout 60 sipp -nostdin -sf "$OLDPWD/.ci/scenarios/sipp/uac_signalling.xml" -t t1 -i 10.98.1.2 -p "$4" \
+        -s room -r "$2" -m "$1" -l "$1" -d "$3" -timeout 55 -recv_timeout 10000 10.98.1.1:5060 >"$work/signalling.screen" 2>&1 ) ||
+        { tail -n 30 "$work/signalling.screen"; return 1; }
+}
+
+resident() { awk '/VmRSS/ { print $2 * 1024 }' "/proc/$1/status"; }
+
+scenario_gateway_calls() {
+    local calls=${SIGNALLING_CALLS:-1000} before after kamailio gateway held pid
+    "$lab/sipp.sh" uas uas ns="$ns-b" port=5090 transport=t1 ip=$room secs=120
+    "$lab/kamailio.sh" start ip=10.98.1.1 ns="$ns-core" nodes="sip:$room:5090;transport=tcp" secs=60 >/dev/null
+    sleep 1
+    read -r pid _ <"$LAB_DIR/kamailio/pid"
+    signalling_calls 50 50 0 5300
+    before=$(processor_time "$pid")
+    signalling_calls "$calls" 100 0 5301
+    after=$(processor_time "$pid")
+    kamailio=$(((after - before) / calls / 1000))
+    "$lab/kamailio.sh" stop >/dev/null
+    serve_between_sipps gateway_calls "$(printf '[limits]\ncalls = 1200')"
+    signalling_calls 50 50 0 5302
+    before=$(processor_time "$gateway_pid")
+    signalling_calls "$calls" 100 0 5303
+    after=$(processor_time "$gateway_pid")
+    gateway=$(((after - before) / calls / 1000))
+    echo "  processor time a call: Kamailio $kamailio us, gateway $gateway us"
+    before=$(resident "$gateway_pid")
+    signalling_calls 1000 200 12000 5304 &
+    local uac=$!
+    wait_status 'len([c for c in s["calls"] if c["state"] == "active"])' 1000 12
+    held=$((($(resident "$gateway_pid") - before) / 1000))
+    echo "  memory a held call: $held octets"
+    wait $uac
+    wait_status 'len(s["calls"])' 0 5
+    [ "$gateway" -le $((2 * kamailio)) ] || { echo "  FAILED: more than twice Kamailio's"; return 1; }
+    [ "$held" -lt 65536 ] || { echo "  FAILED: more than 64 kB"; return 1; }
+    echo "  ok: at most twice Kamailio's, under 64 kB"
+}
+
+# Malformed SIP, STUN and RTP at 5,000 a second each from a network of their own, while a video call runs.
+scenarios+=" gateway_floods"
+examples+=" lync-client"
+
+flooders_up() {
+    ip netns list | grep -q "^$ns-f\b" || ip netns add "$ns-f"
+    ip -n "$ns-core" link show cf >/dev/null 2>&1 || ip -n "$ns-core" link add cf type veth peer name eth0 netns "$ns-f"
+    ip -n "$ns-core" addr replace 10.98.3.1/24 dev cf
+    ip -n "$ns-f" addr replace 10.98.3.2/24 dev eth0
+    ip -n "$ns-core" link set cf up
+    ip -n "$ns-f" link set eth0 up
+    ip -n "$ns-f" route replace default via 10.98.3.1
+}
+
+flood() { ip netns exec "$ns-f" python3 .ci/scenarios/flood.py "$@"; }
+
+scenario_gateway_floods() {
+    local out=$work/gateway_floods log=$work/gateway_floods-gateway.log ports before lines pids pid
+    rm -rf "$out"
+    mkdir -p "$out"
+    flooders_up
+    trap 'stop_all; ip netns del "$ns-f" 2>/dev/null || true' EXIT
+    start_room enc=srtp-mand $narrowband
+    UNTRACED=1 start_gateway gateway_floods required none 5070
+    lync_client --call sip:room@video.example.test --proxy 10.98.1.1:5061 --transport tls \
+        --ca "$LAB_DIR/certs/ca.crt" --server-name sip.example.test \
+        --cert "$LAB_DIR/certs/server.crt" --key "$LAB_DIR/certs/server.key" --local 10.98.1.2 --from sip:alice@example.test \
+        --video "$media/lync-t3-640x360.264" --tone 660 --seconds 14 --encryption required --out "$out" --json >"$out/client.jsonl" &
+    local client=$!
+    wait_for "$out/client.jsonl" '"state":"established"' 15
+    sleep 2
+    before=$(resident "$gateway_pid") lines=$(wc -l <"$log")
+    ports=$(ip netns exec "$ns-core" ss -Hlun | awk '{ print $4 }' | grep -E ':(4|5)[0-9]{4}$')
+    [ "$(wc -w <<<"$ports")" -ge 8 ] || { echo "  FAILED: no media ports: $ports"; return 1; }
+    flood sip 5000 8 10.98.2.1:5060 &
+    pids=$!
+    # shellcheck disable=SC2086
+    flood stun 5000 8 $ports &
+    pids+=" $!"
+    # shellcheck disable=SC2086
+    flood rtp 5000 8 $ports &
+    pids+=" $!"
+    sleep 4
+    expect_picture
+    for pid in $pids; do wait "$pid"; done
+    python3 - "$before" "$(resident "$gateway_pid")" "$lines" "$(wc -l <"$log")" <<'PY'
+import sys
+before, after, first, last = map(int, sys.argv[1:])
+print(f"  memory: {after - before} octets more; log: {last - first} lines in 8 s")
+sys.exit(after - before > 20 << 20 or last - first > 8 * 60)
+PY
+    wait $client || { tail -n 5 "$out/client.jsonl"; return 1; }
+    for media in audio video; do
+        expect "$media packets lost on the way to the Lync side" "$(stream_field "$out/client.jsonl" $media lost)" equals 0
+    done
+    expect "pictures damaged" "$(stream_field "$out/client.jsonl" video damaged)" equals 0
+    expect_from_baresip "$out"
+    expect_at_baresip
+    kill -INT "$gateway_pid"
+    wait "$gateway_pid"
+    gateway_pid=
+    grep -q 'call-1.*audio.*(0 lost)' "$log"
+    ! grep -E 'call-1/(lync|standard)/[01]: (audio|video) .*\([1-9][0-9]* lost\)' "$log" || { echo "  FAILED: packets of the call were lost"; return 1; }
+    echo "  ok: the call is unharmed"
+}

@@ -25,6 +25,7 @@ pub(crate) async fn run(
     report: &Report,
 ) -> Result<(), Box<dyn Error>> {
     let file = config::read_sound(path)?;
+    allow_sockets();
     let tls = file.tls.as_ref().map(config::TlsFiles::load).transpose()?;
     let tap = match trace {
         Some(folder) => tap_into(folder, report, &file.gateway)?,
@@ -93,6 +94,19 @@ fn tap_into(folder: &Path, report: &Report, config: &Config) -> std::io::Result<
         }
     }
     Ok(tap)
+}
+
+/// As many open sockets as the system lets this user have: a call with video has eight.
+fn allow_sockets() {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        let raised = getrlimit(Resource::RLIMIT_NOFILE)
+            .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+        if let Err(error) = raised {
+            tracing::warn!(%error, "the bound on open files stays");
+        }
+    }
 }
 
 /// Prints what the gateway tells, so many lines a second at most.

@@ -9,9 +9,9 @@ mod linux;
 mod portable;
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::Batch;
+pub(super) use linux::{Batch, make_room};
 #[cfg(not(target_os = "linux"))]
-pub(super) use portable::Batch;
+pub(super) use portable::{Batch, make_room};
 
 /// Datagrams of one system call.
 pub(super) const BATCH: usize = 16;

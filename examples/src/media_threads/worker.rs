@@ -12,7 +12,7 @@ use mio::{Events, Interest, Poll, Token};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Order;
-use super::batch::{BATCH, Batch};
+use super::batch::{self, BATCH, Batch};
 use crate::Tap;
 
 /// An engine, the sockets of its streams, and what they have to do with each other.
@@ -226,6 +226,7 @@ impl Worker {
 
     fn open(&mut self, local: SocketAddr) -> io::Result<()> {
         let mut socket = UdpSocket::bind(local)?;
+        batch::make_room(&socket);
         let at = self.free.pop().unwrap_or_else(|| {
             self.sockets.push(None);
             self.sockets.len() - 1

@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use linkspan_gateway::{MediaEngine, MediaTransmit};
 use mio::net::UdpSocket;
 use nix::errno::Errno;
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
 use nix::sys::socket::{
     ControlMessage, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage,
     recvmmsg, sendmmsg,
@@ -98,6 +99,16 @@ impl Batch {
     }
 }
 
+/// Room for what arrives while the thread is not run: more than the system's bound for everybody
+/// where we may, that bound otherwise.
+pub(in super::super) fn make_room(socket: &UdpSocket) {
+    let made =
+        setsockopt(socket, RcvBufForce, &ROOM).or_else(|_| setsockopt(socket, RcvBuf, &ROOM));
+    if let Err(error) = made {
+        tracing::debug!(%error, "the receive buffer stays as it was");
+    }
+}
+
 fn take<S: Copy + SockaddrLike>(
     socket: &UdpSocket,
     headers: &mut MultiHeaders<S>,
@@ -125,3 +136,6 @@ fn take<S: Copy + SockaddrLike>(
     }
     taken
 }
+
+/// Octets, with what the system adds to each datagram: about a second of video.
+const ROOM: usize = 1 << 20;
