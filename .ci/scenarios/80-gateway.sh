@@ -237,3 +237,37 @@ PY
     ! grep -E 'call-1/(lync|standard)/[01]: (audio|video) .*\([1-9][0-9]* lost\)' "$log" || { echo "  FAILED: packets of the call were lost"; return 1; }
     echo "  ok: the call is unharmed"
 }
+
+# What relaying a packet costs beside rtpengine, the same streams in the same run.
+scenarios+=" gateway_relay"
+examples+=" relay-bench"
+alone+=" gateway_calls gateway_floods gateway_relay"
+
+scenario_gateway_relay() {
+    local pid child seconds=${RELAY_SECONDS:-4} run
+    rtp_bench() { ip netns exec "$ns-core" "$target/relay-bench" --json --seconds "$seconds" "$@" | tee -a "$work/gateway_relay.jsonl"; }
+    rm -f "$work/gateway_relay.jsonl"
+    "$lab/rtpengine.sh" start ip=127.0.0.1 ns="$ns-core" >/dev/null
+    trap 'stop_all; "$lab/rtpengine.sh" stop >/dev/null' EXIT
+    sleep 1
+    read -r pid _ <"$LAB_DIR/rtpengine/pid"
+    child=$(pgrep -P "$pid" -x rtpengine | head -n 1)
+    # In turn, so that what else the machine does is shared by all.
+    for run in 1 2 3; do
+        rtp_bench --kind audio --ng 127.0.0.1:2223 --pid "${child:-$pid}" >/dev/null
+        rtp_bench --kind audio --no-loss >/dev/null
+        rtp_bench --kind large --streams 92 >/dev/null
+        rtp_bench --kind video --streams 92 --no-loss >/dev/null
+    done
+    python3 - "$work/gateway_relay.jsonl" <<'PY'
+import json, statistics, sys
+rows = [json.loads(line) for line in open(sys.argv[1])]
+def cost(relay, kind): return statistics.median(r["us_per_packet"] for r in rows if (r["relay"], r["kind"]) == (relay, kind))
+theirs, ours, large, video = cost("rtpengine", "Audio"), cost("linkspan", "Audio"), cost("linkspan", "Large"), cost("linkspan", "Video")
+print(f"  us of processor time a packet: rtpengine RTP -> SRTP {theirs:.1f}, ours SRTP -> SRTP {ours:.1f}; "
+      f"packets as large as video's {large:.1f}, X-H264UC -> H.264 {video:.1f}")
+ok = ours <= theirs and video <= 1.2 * large
+print("  ok: no more than rtpengine's, rewriting at most 1.2 times" if ok else "  FAILED")
+sys.exit(0 if ok else 1)
+PY
+}

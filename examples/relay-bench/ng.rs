@@ -76,7 +76,8 @@ impl Ng {
 
     fn ask(&mut self, entries: &[(&str, Value<'_>)]) -> Result<String, Box<dyn Error>> {
         self.cookie += 1;
-        let cookie = format!("{}", self.cookie);
+        // The answer to a cookie is given again to whoever comes with it again.
+        let cookie = format!("{}-{}", std::process::id(), self.cookie);
         let mut entries = entries.to_vec();
         entries.sort_by_key(|(key, _)| *key);
         let mut request = format!("{cookie} d");

@@ -168,6 +168,7 @@ impl MediaEngine {
         while let Some(at) = self.deadlines.take_due(now) {
             let peer = self.peer_of(at);
             if let Some(stream) = self.stream(at) {
+                stream.due = None;
                 stream.transport.handle_timeout(now);
                 if let Some(video) = &mut stream.video {
                     video.handle_timeout(now);
@@ -244,6 +245,12 @@ impl MediaEngine {
             *slot = Some(stream);
         }
         self.ids.insert(id, at);
+        let peer = self.ids.get(&id.peer()).copied();
+        for (at, peer) in [(Some(at), peer), (peer, Some(at))] {
+            if let Some(stream) = at.and_then(|at| self.stream(at)) {
+                stream.peer = peer;
+            }
+        }
         for socket in sockets {
             self.sockets.insert(socket, at);
         }
@@ -290,6 +297,9 @@ impl MediaEngine {
         if let Some(at) = self.ids.remove(&id) {
             self.deadlines.set(at, None);
             if let Some(mut stream) = self.streams.get_mut(at).and_then(Option::take) {
+                if let Some(peer) = stream.peer.and_then(|peer| self.stream(peer)) {
+                    peer.peer = None;
+                }
                 for socket in stream.sockets {
                     self.sockets.remove(&socket);
                 }
@@ -353,8 +363,7 @@ impl MediaEngine {
         if stream.drops.due.is_none() && stream.drops.pending(&dropped) {
             stream.drops.due = Some(now + REPORT);
         }
-        let due = stream.poll_timeout();
-        self.deadlines.set(at, due);
+        self.set_due(at);
         if begins && let Some(peer) = self.peer_of(at) {
             // A receiver has come: what it gets first has to be a keyframe.
             if let Some(sender) = self.stream(peer)
@@ -365,8 +374,17 @@ impl MediaEngine {
                     video.hold_back(now);
                 }
             }
-            let due = self.stream(peer).and_then(|sender| sender.poll_timeout());
-            self.deadlines.set(peer, due);
+            self.set_due(peer);
+        }
+    }
+
+    /// Most packets change no deadline.
+    fn set_due(&mut self, at: usize) {
+        let Some(stream) = self.streams.get_mut(at).and_then(Option::as_mut) else { return };
+        let due = stream.poll_timeout();
+        if stream.due != due {
+            stream.due = due;
+            self.deadlines.set(at, due);
         }
     }
 
@@ -387,8 +405,7 @@ impl MediaEngine {
     }
 
     fn peer_of(&self, at: usize) -> Option<usize> {
-        let id = self.streams.get(at)?.as_ref()?.id;
-        self.ids.get(&id.peer()).copied()
+        self.streams.get(at)?.as_ref()?.peer
     }
 }
 

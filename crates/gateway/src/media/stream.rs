@@ -42,6 +42,10 @@ pub(super) struct Stream {
     pub(super) paused: bool,
     pub(super) was_connected: bool,
     pub(super) drops: Drops,
+    /// Where the engine keeps the peer across the bridge.
+    pub(super) peer: Option<usize>,
+    /// When the engine will look at it, as far as its queue of deadlines knows.
+    pub(super) due: Option<Instant>,
 }
 
 /// Drops that have not been reported yet.
@@ -93,6 +97,8 @@ impl Stream {
             paused: false,
             was_connected: false,
             drops: Drops::default(),
+            peer: None,
+            due: None,
         }
     }
 
