@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
 use nix::sys::socket::{
     ControlMessage, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage,
-    recvmmsg, sendmmsg,
+    recvmmsg, sendmmsg, setsockopt,
 };
 
 use super::{BATCH, DATAGRAM};
