@@ -14,7 +14,8 @@ fn shims() {
         build.include(folder);
     }
     build.compile("linkspan_peer_shims");
-    for library in ["nice", "srtp2", "sofia-sip-ua"] {
+    // libsrtp itself comes from srtp2-sys; its header is Debian's, whose policies are the same.
+    for library in ["nice", "sofia-sip-ua"] {
         println!("cargo:rustc-link-lib={library}");
     }
 }

@@ -3,6 +3,7 @@
 
 // What the build script links hangs on the package's library.
 use linkspan_benches as _;
+use srtp2_sys as _;
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::Once;
 
@@ -17,7 +18,7 @@ unsafe extern "C" {
         priority: u32,
         tie_breaker: u64,
     ) -> usize;
-    fn peer_srtp_new(gcm: c_int, inbound: c_int, key: *const u8) -> *mut c_void;
+    fn peer_srtp_new(suite: c_int, inbound: c_int, key: *const u8) -> *mut c_void;
     fn peer_srtp_free(session: *mut c_void);
     fn peer_srtp_protect(session: *mut c_void, packet: *mut u8, len: *mut c_int) -> c_int;
     fn peer_srtp_unprotect(session: *mut c_void, packet: *mut u8, len: *mut c_int) -> c_int;
@@ -71,15 +72,15 @@ fn nice_init() {
     ONCE.call_once(|| unsafe { peer_nice_init() });
 }
 
-/// One direction of a libsrtp2 session (Debian's build, on NSS).
+/// One direction of a session of libsrtp, built with OpenSSL by `srtp2-sys`.
 pub(crate) struct Srtp(*mut c_void);
 
 impl Srtp {
-    pub(crate) fn new(mut key: Vec<u8>, gcm: bool, inbound: bool) -> Self {
+    pub(crate) fn new(mut key: Vec<u8>, suite: u8, inbound: bool) -> Self {
         key.resize(64, 0);
         // SAFETY: the library copies the key.
-        let session = unsafe { peer_srtp_new(gcm.into(), inbound.into(), key.as_ptr()) };
-        assert!(!session.is_null(), "libsrtp2 lacks the suite");
+        let session = unsafe { peer_srtp_new(suite.into(), inbound.into(), key.as_ptr()) };
+        assert!(!session.is_null(), "libsrtp lacks the suite");
         Self(session)
     }
 
@@ -88,7 +89,7 @@ impl Srtp {
         let mut octets = len as c_int;
         // SAFETY: the room is the caller's promise, kept by the one caller there is.
         let code = unsafe { peer_srtp_protect(self.0, packet.as_mut_ptr(), &raw mut octets) };
-        assert_eq!(code, 0, "libsrtp2 does not protect");
+        assert_eq!(code, 0, "libsrtp does not protect");
         octets as usize
     }
 
@@ -96,7 +97,7 @@ impl Srtp {
         let mut octets = len as c_int;
         // SAFETY: the result is shorter than the input.
         let code = unsafe { peer_srtp_unprotect(self.0, packet.as_mut_ptr(), &raw mut octets) };
-        assert_eq!(code, 0, "libsrtp2 does not unprotect");
+        assert_eq!(code, 0, "libsrtp does not unprotect");
         octets as usize
     }
 }

@@ -1,4 +1,4 @@
-/* The C peers behind plain functions: libnice's STUN agent and libsrtp2's sessions. */
+/* The C peers behind plain functions: libnice's STUN agent and libsrtp's sessions. */
 #include <stdint.h>
 #include <string.h>
 
@@ -50,7 +50,16 @@ size_t peer_nice_sign(uint8_t *out, size_t room, const char *user, const char *p
     return len;
 }
 
-void *peer_srtp_new(int gcm, int inbound, const uint8_t *key) {
+/* Suites in the order of the bench's own enumeration. */
+void *peer_srtp_new(int suite, int inbound, const uint8_t *key) {
+    static void (*const suites[])(srtp_crypto_policy_t *) = {
+        srtp_crypto_policy_set_rtp_default,
+        srtp_crypto_policy_set_aes_cm_128_hmac_sha1_32,
+        srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80,
+        srtp_crypto_policy_set_aes_cm_256_hmac_sha1_32,
+        srtp_crypto_policy_set_aes_gcm_128_16_auth,
+        srtp_crypto_policy_set_aes_gcm_256_16_auth,
+    };
     static int begun;
     srtp_policy_t policy;
     srtp_t session = NULL;
@@ -59,13 +68,10 @@ void *peer_srtp_new(int gcm, int inbound, const uint8_t *key) {
         begun = 1;
     }
     memset(&policy, 0, sizeof policy);
-    if (gcm) {
-        srtp_crypto_policy_set_aes_gcm_128_16_auth(&policy.rtp);
-        srtp_crypto_policy_set_aes_gcm_128_16_auth(&policy.rtcp);
-    } else {
-        srtp_crypto_policy_set_aes_cm_128_hmac_sha1_80(&policy.rtp);
-        srtp_crypto_policy_set_aes_cm_128_hmac_sha1_80(&policy.rtcp);
-    }
+    if (suite < 0 || (size_t)suite >= sizeof suites / sizeof *suites)
+        return NULL;
+    suites[suite](&policy.rtp);
+    suites[suite](&policy.rtcp);
     policy.ssrc.type = inbound ? ssrc_any_inbound : ssrc_any_outbound;
     policy.key = (unsigned char *)key;
     policy.window_size = 128;

@@ -1,8 +1,11 @@
 use std::hint::black_box;
 
+use linkspan_srtp::BatchPacket;
+
 use crate::harness::Case;
 
-const KEY: [u8; 16] = *b"\xe1\xf9\x7a\x0d\x3e\x01\x8b\xe0\xd6\x4f\xa3\x2c\x06\xde\x41\x39";
+const KEY: [u8; 32] = *b"\xe1\xf9\x7a\x0d\x3e\x01\x8b\xe0\xd6\x4f\xa3\x2c\x06\xde\x41\x39\
+    \x0e\xc6\x75\xad\x49\x8a\xfe\xeb\xb6\x96\x0b\x3a\xab\xe6\x77\x10";
 const SALT: [u8; 14] = *b"\x0e\xc6\x75\xad\x49\x8a\xfe\xeb\xb6\x96\x0b\x3a\xab\xe6";
 /// A receiver is made anew after so many packets: its key derivation is part of the figure.
 const STREAM: usize = 512;
@@ -12,17 +15,78 @@ const ROOM: usize = 64;
 
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Suite {
-    Cm80,
+    Cm128x80,
+    Cm128x32,
+    Cm256x80,
+    Cm256x32,
     Gcm128,
+    Gcm256,
 }
 
+const SUITES: [Suite; 6] = [
+    Suite::Cm128x80,
+    Suite::Cm128x32,
+    Suite::Cm256x80,
+    Suite::Cm256x32,
+    Suite::Gcm128,
+    Suite::Gcm256,
+];
+
+/// Packets in a batch: those of one large picture.
+const BATCH: usize = 16;
+
 pub(crate) fn run() {
-    for suite in [Suite::Cm80, Suite::Gcm128] {
+    for suite in SUITES {
         for payload in [160, 1200] {
             protect(suite, payload);
             unprotect(suite, payload);
+            if !suite.is_gcm() {
+                batch(suite, payload);
+            }
         }
     }
+}
+
+/// One packet after another, and all of a batch at once: beside the bare cryptography.
+fn batch(suite: Suite, payload: usize) {
+    let protect = Case::new("srtp", &suite.case(payload, "protect-16"), {
+        let mut sender = ours::sender(suite);
+        let mut packets: Vec<_> = (0..BATCH).map(|_| Packets::new(payload)).collect();
+        let mut sequence = 0u16;
+        move || {
+            let mut packets = packets.iter_mut();
+            let mut batch: [_; BATCH] = std::array::from_fn(|_| {
+                sequence = sequence.wrapping_add(1);
+                let (buffer, len) = packets.next().unwrap().numbered(sequence);
+                BatchPacket::new(buffer, len)
+            });
+            sender.protect_rtp_batch(&mut batch);
+            black_box(&batch[BATCH - 1].len).unwrap();
+        }
+    });
+    floor(protect, suite, payload, BATCH).run();
+    let stream = protected(suite, payload);
+    let unprotect = Case::new("srtp", &suite.case(payload, "unprotect-16"), {
+        let (mut at, mut receiver) = (0, ours::receiver(suite));
+        let mut buffers = vec![vec![0; payload + HEADER + ROOM]; BATCH];
+        move || {
+            if at == STREAM {
+                (at, receiver) = (0, ours::receiver(suite));
+            }
+            for (buffer, packet) in buffers.iter_mut().zip(&stream[at..at + BATCH]) {
+                buffer[..packet.len()].copy_from_slice(packet);
+            }
+            let len = stream[at].len();
+            let mut buffers = buffers.iter_mut();
+            let mut batch: [_; BATCH] = std::array::from_fn(|_| {
+                BatchPacket::new(buffers.next().unwrap().as_mut_slice(), len)
+            });
+            receiver.unprotect_rtp_batch(&mut batch);
+            black_box(&batch[BATCH - 1].len).unwrap();
+            at += BATCH;
+        }
+    });
+    floor(unprotect, suite, payload, BATCH).run();
 }
 
 fn protect(suite: Suite, payload: usize) {
@@ -33,7 +97,7 @@ fn protect(suite: Suite, payload: usize) {
             black_box(sender.protect_rtp(buffer, len).unwrap());
         }
     });
-    let case = floor(case, suite, payload)
+    let case = floor(case, suite, payload, 1)
         .peer("rtc-srtp", {
             let (mut context, mut packets) = (rtc::context(suite), Packets::new(payload));
             move || {
@@ -58,8 +122,8 @@ fn protect(suite: Suite, payload: usize) {
             }
         });
     #[cfg(feature = "c-peers")]
-    let case = case.peer("libsrtp2", {
-        let mut session = crate::c_peers::Srtp::new(suite.key(), suite == Suite::Gcm128, false);
+    let case = case.peer("libsrtp+openssl", {
+        let mut session = crate::c_peers::Srtp::new(suite.key(), suite as u8, false);
         let mut packets = Packets::new(payload);
         move || {
             let (buffer, len) = packets.next();
@@ -86,7 +150,7 @@ fn unprotect(suite: Suite, payload: usize) {
             at += 1;
         }
     });
-    let case = floor(case, suite, payload)
+    let case = floor_open(case, suite, &stream)
         .peer("rtc-srtp", {
             let (stream, mut at, mut context) = (stream.clone(), 0, rtc::context(suite));
             move || {
@@ -118,8 +182,8 @@ fn unprotect(suite: Suite, payload: usize) {
             }
         });
     #[cfg(feature = "c-peers")]
-    let case = case.peer("libsrtp2", {
-        let new = move || crate::c_peers::Srtp::new(suite.key(), suite == Suite::Gcm128, true);
+    let case = case.peer("libsrtp+openssl", {
+        let new = move || crate::c_peers::Srtp::new(suite.key(), suite as u8, true);
         let (stream, mut at, mut session) = (stream.clone(), 0, new());
         let mut buffer = vec![0; payload + HEADER + ROOM];
         move || {
@@ -135,40 +199,63 @@ fn unprotect(suite: Suite, payload: usize) {
     case.run();
 }
 
-/// The bare cryptography on the same octets: no header, no index, no replay window.
-fn floor(case: Case, suite: Suite, payload: usize) -> Case {
+/// The bare cryptography on the same octets, `count` times: no header, no index, no replay window.
+fn floor(case: Case, suite: Suite, payload: usize, count: usize) -> Case {
     let mut packets = Packets::new(payload);
-    match suite {
-        Suite::Cm80 => {
-            use ctr::cipher::{InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper};
-            use hmac::Mac;
-            let aes = aes::Aes128::new(&KEY.into());
-            let mac = hmac::Hmac::<sha1::Sha1>::new_from_slice(&[7; 20]).unwrap();
-            case.peer("floor:aes-ctr+hmac-sha1", move || {
-                let (buffer, len) = packets.next();
-                let core = ctr::CtrCore::<_, ctr::flavors::Ctr128BE>::inner_iv_init(
-                    aes.clone(),
-                    &[9; 16].into(),
-                );
-                StreamCipherCoreWrapper::from_core(core).apply_keystream(&mut buffer[HEADER..len]);
-                let mut mac = mac.clone();
-                mac.update(&buffer[..len]);
-                mac.update(&[0; 4]);
-                black_box(mac.finalize());
-            })
-        }
-        Suite::Gcm128 => {
-            use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-            let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &KEY).unwrap());
-            case.peer("floor:ring", move || {
+    if suite.is_gcm() {
+        use ring::aead::{Aad, Nonce};
+        let key = suite.ring();
+        return case.peer("floor:ring", move || {
+            for _ in 0..count {
                 let (buffer, len) = packets.next();
                 let (header, payload) = buffer[..len].split_at_mut(HEADER);
                 let nonce = Nonce::assume_unique_for_key([9; 12]);
                 let tag = key.seal_in_place_separate_tag(nonce, Aad::from(&*header), payload);
                 let _ = black_box(tag.unwrap());
-            })
-        }
+            }
+        });
     }
+    let mut bare = suite.bare_cm();
+    case.peer("floor:aes-ctr+hmac-sha1", move || {
+        for _ in 0..count {
+            let (buffer, len) = packets.next();
+            bare(&mut buffer[..len]);
+        }
+    })
+}
+
+/// The same for packets that come in, copied from a stream as long as everybody's: ring checks and
+/// decrypts; AES-CM is the same work in both directions.
+fn floor_open(case: Case, suite: Suite, stream: &[Vec<u8>]) -> Case {
+    let mut stream = stream.to_vec();
+    let mut buffer = vec![0; stream[0].len()];
+    let mut at = 0;
+    if suite.is_gcm() {
+        use ring::aead::{Aad, Nonce};
+        let key = suite.ring();
+        let nonce = || Nonce::assume_unique_for_key([9; 12]);
+        for packet in &mut stream {
+            let (header, payload) = packet.split_at_mut(HEADER);
+            let (payload, tag) = payload.split_at_mut(payload.len() - suite.tag_len());
+            let aad = Aad::from(&*header);
+            tag.copy_from_slice(
+                key.seal_in_place_separate_tag(nonce(), aad, payload).unwrap().as_ref(),
+            );
+        }
+        return case.peer("floor:ring", move || {
+            at = (at + 1) % STREAM;
+            buffer.copy_from_slice(&stream[at]);
+            let (header, payload) = buffer.split_at_mut(HEADER);
+            black_box(key.open_in_place(nonce(), Aad::from(&*header), payload).unwrap());
+        });
+    }
+    let mut bare = suite.bare_cm();
+    case.peer("floor:aes-ctr+hmac-sha1", move || {
+        at = (at + 1) % STREAM;
+        buffer.copy_from_slice(&stream[at]);
+        let len = buffer.len() - suite.tag_len();
+        bare(&mut buffer[..len]);
+    })
 }
 
 /// The same packets for everybody, protected once; all agree on the octets of the first.
@@ -205,24 +292,90 @@ impl Packets {
 
     fn next(&mut self) -> (&mut [u8], usize) {
         self.sequence = self.sequence.wrapping_add(1);
-        self.buffer[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+        self.numbered(self.sequence)
+    }
+
+    fn numbered(&mut self, sequence: u16) -> (&mut [u8], usize) {
+        self.buffer[2..4].copy_from_slice(&sequence.to_be_bytes());
         (&mut self.buffer, self.len)
     }
 }
 
 impl Suite {
     fn case(self, payload: usize, what: &str) -> String {
-        let suite = if self == Self::Cm80 { "cm80" } else { "gcm128" };
+        let suite = match self {
+            Self::Cm128x80 => "cm80",
+            Self::Cm128x32 => "cm32",
+            Self::Cm256x80 => "cm256-80",
+            Self::Cm256x32 => "cm256-32",
+            Self::Gcm128 => "gcm128",
+            Self::Gcm256 => "gcm256",
+        };
         format!("{suite}-{payload}-{what}")
     }
 
+    fn is_gcm(self) -> bool {
+        matches!(self, Self::Gcm128 | Self::Gcm256)
+    }
+
+    fn tag_len(self) -> usize {
+        match self {
+            Self::Gcm128 | Self::Gcm256 => 16,
+            Self::Cm128x80 | Self::Cm256x80 => 10,
+            Self::Cm128x32 | Self::Cm256x32 => 4,
+        }
+    }
+
     fn salt(self) -> &'static [u8] {
-        if self == Self::Cm80 { &SALT } else { &SALT[..12] }
+        if self.is_gcm() { &SALT[..12] } else { &SALT }
+    }
+
+    fn master(self) -> &'static [u8] {
+        match self {
+            Self::Cm128x80 | Self::Cm128x32 | Self::Gcm128 => &KEY[..16],
+            Self::Cm256x80 | Self::Cm256x32 | Self::Gcm256 => &KEY,
+        }
     }
 
     fn key(self) -> Vec<u8> {
-        [&KEY[..], self.salt()].concat()
+        [self.master(), self.salt()].concat()
     }
+
+    fn ring(self) -> ring::aead::LessSafeKey {
+        use ring::aead::{AES_128_GCM, AES_256_GCM, LessSafeKey, UnboundKey};
+        let algorithm = if self == Self::Gcm128 { &AES_128_GCM } else { &AES_256_GCM };
+        LessSafeKey::new(UnboundKey::new(algorithm, self.master()).unwrap())
+    }
+
+    /// Counter mode over the payload and the tag over all, with the crates as they are.
+    fn bare_cm(self) -> Box<dyn FnMut(&mut [u8])> {
+        match self.master().len() {
+            16 => bare_cm::<aes::Aes128>(self.master()),
+            _ => bare_cm::<aes::Aes256>(self.master()),
+        }
+    }
+}
+
+fn bare_cm<A>(key: &[u8]) -> Box<dyn FnMut(&mut [u8])>
+where
+    A: ctr::cipher::KeyInit
+        + ctr::cipher::BlockCipherEncrypt<BlockSize = ctr::cipher::consts::U16>
+        + Clone
+        + 'static,
+{
+    use ctr::cipher::{InnerIvInit, StreamCipher, StreamCipherCoreWrapper};
+    use hmac::{KeyInit, Mac};
+    let aes = <A as ctr::cipher::KeyInit>::new_from_slice(key).unwrap();
+    let mac = hmac::Hmac::<sha1::Sha1>::new_from_slice(&[7; 20]).unwrap();
+    Box::new(move |packet| {
+        let core =
+            ctr::CtrCore::<_, ctr::flavors::Ctr128BE>::inner_iv_init(aes.clone(), &[9; 16].into());
+        StreamCipherCoreWrapper::from_core(core).apply_keystream(&mut packet[HEADER..]);
+        let mut mac = mac.clone();
+        mac.update(packet);
+        mac.update(&[0; 4]);
+        black_box(mac.finalize());
+    })
 }
 
 mod ours {
@@ -231,8 +384,12 @@ mod ours {
 
     fn parts(suite: Suite) -> (Ours, KeyParams) {
         let ours = match suite {
-            Suite::Cm80 => Ours::AesCm128HmacSha1_80,
+            Suite::Cm128x80 => Ours::AesCm128HmacSha1_80,
+            Suite::Cm128x32 => Ours::AesCm128HmacSha1_32,
+            Suite::Cm256x80 => Ours::AesCm256HmacSha1_80,
+            Suite::Cm256x32 => Ours::AesCm256HmacSha1_32,
             Suite::Gcm128 => Ours::AeadAes128Gcm,
+            Suite::Gcm256 => Ours::AeadAes256Gcm,
         };
         (ours, KeyParams::new(MasterKey::from_bytes(ours, &suite.key()).unwrap()))
     }
@@ -249,7 +406,7 @@ mod ours {
 }
 
 mod rtc {
-    use super::{KEY, Suite};
+    use super::Suite;
     use rtc_crypto::RTCCryptoProvider;
     use rtc_crypto::providers::RingProvider;
     use rtc_srtp::context::Context;
@@ -258,43 +415,56 @@ mod rtc {
 
     pub(super) fn context(suite: Suite) -> Context {
         let profile = match suite {
-            Suite::Cm80 => ProtectionProfile::Aes128CmHmacSha1_80,
+            Suite::Cm128x80 => ProtectionProfile::Aes128CmHmacSha1_80,
+            Suite::Cm128x32 => ProtectionProfile::Aes128CmHmacSha1_32,
+            Suite::Cm256x80 => ProtectionProfile::Aes256CmHmacSha1_80,
+            Suite::Cm256x32 => ProtectionProfile::Aes256CmHmacSha1_32,
             Suite::Gcm128 => ProtectionProfile::AeadAes128Gcm,
+            Suite::Gcm256 => ProtectionProfile::AeadAes256Gcm,
         };
         let provider = RingProvider::default();
         let replay = Some(srtp_replay_protection(128));
-        Context::new(&KEY, suite.salt(), profile, replay, None, provider.crypto()).unwrap()
+        Context::new(suite.master(), suite.salt(), profile, replay, None, provider.crypto())
+            .unwrap()
     }
 }
 
 mod webrtc {
-    use super::{KEY, Suite};
+    use super::Suite;
     use webrtc_srtp::context::Context;
     use webrtc_srtp::option::srtp_replay_protection;
     use webrtc_srtp::protection_profile::ProtectionProfile;
 
     pub(super) fn context(suite: Suite) -> Context {
         let profile = match suite {
-            Suite::Cm80 => ProtectionProfile::Aes128CmHmacSha1_80,
+            Suite::Cm128x80 => ProtectionProfile::Aes128CmHmacSha1_80,
+            Suite::Cm128x32 => ProtectionProfile::Aes128CmHmacSha1_32,
+            Suite::Cm256x80 => ProtectionProfile::Aes256CmHmacSha1_80,
+            Suite::Cm256x32 => ProtectionProfile::Aes256CmHmacSha1_32,
             Suite::Gcm128 => ProtectionProfile::AeadAes128Gcm,
+            Suite::Gcm256 => ProtectionProfile::AeadAes256Gcm,
         };
         let replay = Some(srtp_replay_protection(128));
-        Context::new(&KEY, suite.salt(), profile, replay, None).unwrap()
+        Context::new(suite.master(), suite.salt(), profile, replay, None).unwrap()
     }
 }
 
 mod libsrtp_rs {
-    use super::{KEY, Suite};
+    use super::Suite;
     use libsrtp::{MasterKey, ProtectionProfile, RecvSession, SendSession, StreamConfig};
 
     const SSRC: Option<u32> = Some(0xcafe_babe);
 
     fn config(suite: Suite) -> StreamConfig {
         let profile = match suite {
-            Suite::Cm80 => ProtectionProfile::Aes128CmHmacSha180,
+            Suite::Cm128x80 => ProtectionProfile::Aes128CmHmacSha180,
+            Suite::Cm128x32 => ProtectionProfile::Aes128CmHmacSha132,
+            Suite::Cm256x80 => ProtectionProfile::Aes256CmHmacSha180,
+            Suite::Cm256x32 => ProtectionProfile::Aes256CmHmacSha132,
             Suite::Gcm128 => ProtectionProfile::AeadAes128Gcm,
+            Suite::Gcm256 => ProtectionProfile::AeadAes256Gcm,
         };
-        let key = MasterKey::new(&KEY.to_vec(), &suite.salt().to_vec(), &None);
+        let key = MasterKey::new(&suite.master().to_vec(), &suite.salt().to_vec(), &None);
         StreamConfig::new(vec![key], &profile, &profile)
     }
 

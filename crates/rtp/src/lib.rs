@@ -5,7 +5,7 @@ mod collision;
 mod dtmf;
 mod error;
 mod extension;
-#[cfg(feature = "__fuzz")]
+#[cfg(any(test, feature = "__fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod ids;

@@ -2,7 +2,9 @@
 
 use linkspan_rtp::Ssrc;
 
-use crate::{CryptoLine, HeaderExtensions, KeyParams, Mki, Options, Receiver, Sender, Suite};
+use crate::{
+    BatchPacket, CryptoLine, HeaderExtensions, KeyParams, Mki, Options, Receiver, Sender, Suite,
+};
 
 /// Lines: what is read survives writing.
 pub fn sdes(data: &[u8]) {
@@ -134,6 +136,107 @@ pub fn replay(script: &[u8]) {
     }
 }
 
+/// A script of packets: batches of them fare as one after another do, to the octet.
+pub fn batch(script: &[u8]) {
+    let Some((&choice, script)) = script.split_first() else { return };
+    let suites = Suite::ALL;
+    let suite = suites.get(usize::from(choice & 7)).copied().unwrap_or(Suite::NullHmacSha1_80);
+    let key =
+        |n: u8| KeyParams { mki: Mki::new(n.into(), 1), ..KeyParams::from_seed(suite, [n; 32]) };
+    let keys = [key(1), key(2)];
+    let keys = keys.get(..1 + usize::from(choice >> 3 & 1)).unwrap_or_default();
+    let header_extensions = match choice >> 4 & 3 {
+        0 | 1 => HeaderExtensions::Plain,
+        2 => HeaderExtensions::Rfc6904(vec![1, 3, 5]),
+        _ => HeaderExtensions::Cryptex,
+    };
+    let rate = if choice & 0x40 == 0 { 0 } else { 16 };
+    let options = Options {
+        header_extensions,
+        key_derivation_rate: rate,
+        max_sources: 3,
+        replay_window: 64,
+        ..Options::default()
+    };
+    let sender = || Sender::with_options(suite, keys, options.clone());
+    let receiver = || Receiver::with_options(suite, keys, options.clone());
+    let (Ok(mut one), Ok(mut many)) = (sender(), sender()) else { return };
+    let (Ok(mut one_in), Ok(mut many_in)) = (receiver(), receiver()) else { return };
+
+    let mut sequences = [65_530u16; 4];
+    // Each step is a packet: its source, size and step, and what happens to it on the way.
+    for group in script.chunks(4 * 11) {
+        let mut plain = Vec::new();
+        for step in group.chunks_exact(4) {
+            let &[source, size, stride, _] = step else { return };
+            let Some(sequence) = sequences.get_mut(usize::from(source & 3)) else { return };
+            *sequence = sequence.wrapping_add(u16::from(stride & 0x83) << (stride >> 3 & 7));
+            let [q0, q1] = sequence.to_be_bytes();
+            let mut packet =
+                vec![0x80 | source & 0x10, 96, q0, q1, 0, 0, 0, 0, 0, 0, 0, source & 3];
+            if source & 0x10 != 0 {
+                packet.extend_from_slice(&[0xbe, 0xde, 0, 1, 0x10, size, 0, 0]);
+            }
+            packet.resize(packet.len() + usize::from(size), stride);
+            plain.push(packet);
+        }
+        let room = one.overhead();
+        let mut sealed: Vec<Vec<u8>> = plain.clone();
+        sealed.iter_mut().for_each(|packet| packet.resize(packet.len() + room, 0));
+        let mut in_turn = sealed.clone();
+        let mut batch: Vec<_> = sealed
+            .iter_mut()
+            .zip(&plain)
+            .map(|(buffer, plain)| BatchPacket::new(buffer, plain.len()))
+            .collect();
+        many.protect_rtp_batch(&mut batch);
+        let lens: Vec<_> = batch.iter().map(|packet| packet.len).collect();
+        for ((buffer, plain), len) in in_turn.iter_mut().zip(&plain).zip(&lens) {
+            assert_eq!(one.protect_rtp(buffer, plain.len()), *len);
+        }
+        let mut wire = Vec::new();
+        for (((sealed, in_turn), len), step) in
+            sealed.iter().zip(&in_turn).zip(&lens).zip(group.chunks_exact(4))
+        {
+            let Ok(len) = *len else { continue };
+            assert_eq!(sealed.get(..len), in_turn.get(..len));
+            let mut packet = sealed.get(..len).unwrap_or_default().to_vec();
+            let &[_, _, _, fate] = step else { return };
+            match fate & 7 {
+                0 => continue,
+                1 => wire.insert(wire.len() / 2, packet),
+                2 => wire.extend([packet.clone(), packet]),
+                3 => {
+                    let at = usize::from(fate >> 3) % len;
+                    packet.iter_mut().skip(at).take(1).for_each(|octet| *octet ^= 0x10);
+                    wire.push(packet);
+                }
+                4 => wire.push(packet.get(..usize::from(fate >> 3)).unwrap_or_default().to_vec()),
+                _ => wire.push(packet),
+            }
+        }
+        let mut in_turn = wire.clone();
+        let mut batch: Vec<_> = wire
+            .iter_mut()
+            .map(|packet| {
+                let len = packet.len();
+                BatchPacket::new(packet, len)
+            })
+            .collect();
+        many_in.unprotect_rtp_batch(&mut batch);
+        for (packet, in_turn) in batch.iter().zip(&mut in_turn) {
+            assert_eq!(one_in.unprotect_rtp(in_turn), packet.len);
+            if let Ok(len) = packet.len {
+                assert_eq!(packet.buffer.get(..len), in_turn.get(..len));
+            }
+        }
+        for ssrc in (0..4).map(Ssrc) {
+            assert_eq!(one.rollover_counter(ssrc), many.rollover_counter(ssrc));
+            assert_eq!(one_in.rollover_counter(ssrc), many_in.rollover_counter(ssrc));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -151,5 +254,18 @@ mod tests {
         over_seeds("srtp_sdes", super::sdes);
         over_seeds("srtp_unprotect", super::unprotect);
         over_seeds("srtp_replay", super::replay);
+        over_seeds("srtp_batch", super::batch);
+    }
+
+    #[test]
+    fn batches_fare_as_one_packet_after_another() {
+        use rand_core::{Rng as _, SeedableRng as _};
+        let mut random = rand_chacha::ChaCha8Rng::from_seed([5; 32]);
+        for choice in 0..=255u8 {
+            let mut script = vec![0; 1 + 4 * 60];
+            random.fill_bytes(&mut script);
+            script[0] = choice;
+            super::batch(&script);
+        }
     }
 }

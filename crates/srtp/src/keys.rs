@@ -1,4 +1,5 @@
 use crate::crypto::SessionKeys;
+use crate::provider::CryptoProvider;
 use crate::{HeaderExtensions, KeyError, KeyParams, MasterKey, Mki, Options, Suite};
 
 /// The master keys of one direction, with the session keys derived from them.
@@ -19,6 +20,7 @@ pub(crate) struct Entry {
 
 /// Session keys, made again when the key derivation rate says so.
 struct Derived {
+    provider: &'static dyn CryptoProvider,
     master: Option<MasterKey>,
     /// log2 of the key derivation rate.
     rate: u32,
@@ -34,6 +36,7 @@ impl KeySet {
         suite: Suite,
         keys: &[KeyParams],
         options: &Options,
+        provider: &'static dyn CryptoProvider,
     ) -> Result<Self, KeyError> {
         let first = keys.first().ok_or(KeyError::NoKey)?;
         let mki_len = first.mki.map_or(0, |mki| mki.len());
@@ -49,7 +52,8 @@ impl KeySet {
                 return Err(KeyError::Mki);
             }
         }
-        let entries = keys.iter().map(|key| Entry::new(key, options)).collect::<Result<_, _>>()?;
+        let entries = keys.iter().map(|key| Entry::new(key, options, provider));
+        let entries = entries.collect::<Result<_, _>>()?;
         Ok(Self { entries, mki_len })
     }
 
@@ -59,6 +63,12 @@ impl KeySet {
 
     pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut Entry> {
         self.entries.get_mut(at)
+    }
+
+    /// The key as it protected the last RTP packet.
+    pub(crate) fn last_used(&self, at: usize) -> Option<(&SessionKeys, &[u8])> {
+        let entry = self.entries.get(at)?;
+        Some((&entry.rtp.current.1, mki_octets(entry.mki.as_ref())))
     }
 
     /// The key with this identifier. Which keys exist is no secret: no constant time needed.
@@ -73,7 +83,11 @@ impl KeySet {
 }
 
 impl Entry {
-    fn new(key: &KeyParams, options: &Options) -> Result<Self, KeyError> {
+    fn new(
+        key: &KeyParams,
+        options: &Options,
+        provider: &'static dyn CryptoProvider,
+    ) -> Result<Self, KeyError> {
         let rate = match options.key_derivation_rate {
             0 => None,
             rate if rate.is_power_of_two() && rate <= 1 << 24 => Some(rate.trailing_zeros()),
@@ -84,8 +98,8 @@ impl Entry {
         // RFC 3711 §9.2: 2^48 SRTP packets or 2^31 SRTCP packets, whichever comes first.
         let rtp_left = lifetime.unwrap_or(u64::MAX).min(1 << 48);
         let rtcp_left = lifetime.unwrap_or(u64::MAX).min(1 << 31);
-        let rtp = Derived::new(&key.master, rate, header, false)?;
-        let rtcp = Derived::new(&key.master, rate, false, true)?;
+        let rtp = Derived::new(provider, &key.master, rate, (false, header))?;
+        let rtcp = Derived::new(provider, &key.master, rate, (true, false))?;
         Ok(Self { mki: key.mki, rtp_left, rtcp_left, rtp, rtcp })
     }
 
@@ -96,14 +110,14 @@ impl Entry {
     /// What protects the SRTP packet with this index.
     #[inline]
     pub(crate) fn rtp(&mut self, index: u64) -> Option<InUse<'_>> {
-        let mki = self.mki.as_ref().map_or(&[][..], Mki::as_bytes);
+        let mki = mki_octets(self.mki.as_ref());
         Some(InUse { keys: self.rtp.at(index)?, mki, left: &mut self.rtp_left })
     }
 
     /// What protects the SRTCP packet with this index.
     #[inline]
     pub(crate) fn rtcp(&mut self, index: u64) -> Option<InUse<'_>> {
-        let mki = self.mki.as_ref().map_or(&[][..], Mki::as_bytes);
+        let mki = mki_octets(self.mki.as_ref());
         Some(InUse { keys: self.rtcp.at(index)?, mki, left: &mut self.rtcp_left })
     }
 }
@@ -118,17 +132,17 @@ pub(crate) struct InUse<'k> {
 
 impl Derived {
     fn new(
+        provider: &'static dyn CryptoProvider,
         master: &MasterKey,
         rate: Option<u32>,
-        header: bool,
-        rtcp: bool,
+        (rtcp, header): (bool, bool),
     ) -> Result<Self, KeyError> {
         let wrong = KeyError::Length { expected: 0, found: master.as_bytes().len() };
-        let keys = make(master, 0, header, rtcp).ok_or(wrong)?;
+        let keys = make(provider, master, 0, (rtcp, header)).ok_or(wrong)?;
         // The master key is kept only where it is needed again.
         let master = rate.map(|_| master.clone());
         let rate = rate.unwrap_or(0);
-        Ok(Self { master, rate, header, rtcp, current: (0, keys), previous: None })
+        Ok(Self { provider, master, rate, header, rtcp, current: (0, keys), previous: None })
     }
 
     #[inline]
@@ -145,7 +159,8 @@ impl Derived {
                 Some(previous) if previous.0 == quotient => previous,
                 _ => {
                     let master = self.master.as_ref()?;
-                    (quotient, make(master, quotient, self.header, self.rtcp)?)
+                    let what = (self.rtcp, self.header);
+                    (quotient, make(self.provider, master, quotient, what)?)
                 }
             };
             self.previous = Some(core::mem::replace(&mut self.current, other));
@@ -154,10 +169,19 @@ impl Derived {
     }
 }
 
-fn make(master: &MasterKey, quotient: u64, header: bool, rtcp: bool) -> Option<SessionKeys> {
+fn make(
+    provider: &dyn CryptoProvider,
+    master: &MasterKey,
+    quotient: u64,
+    (rtcp, header): (bool, bool),
+) -> Option<SessionKeys> {
     if rtcp {
-        SessionKeys::rtcp(master, quotient)
+        SessionKeys::rtcp(provider, master, quotient)
     } else {
-        SessionKeys::rtp(master, quotient, header)
+        SessionKeys::rtp(provider, master, quotient, header)
     }
+}
+
+fn mki_octets(mki: Option<&Mki>) -> &[u8] {
+    mki.map_or(&[], Mki::as_bytes)
 }

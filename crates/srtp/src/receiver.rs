@@ -3,10 +3,11 @@ use core::fmt;
 use linkspan_rtp::Ssrc;
 use subtle::ConstantTimeEq as _;
 
-use crate::crypto::{Session, SessionKeys};
+use crate::crypto::{Job, Session, SessionKeys};
 use crate::header::{Malformed, RTCP_HEADER_LEN, RtpHeader, rtcp_ssrc};
 use crate::header_extension::{self, is_cryptex};
 use crate::keys::{InUse, KeySet};
+use crate::provider::{BuiltIn, CryptoProvider};
 use crate::replay::{Freshness, ReplayWindow, estimate_index};
 use crate::sender::{E_INDEX_LEN, rollover};
 use crate::sources::Sources;
@@ -56,8 +57,22 @@ impl Receiver {
         keys: &[KeyParams],
         options: Options,
     ) -> Result<Self, KeyError> {
+        Self::with_provider(suite, keys, options, &BuiltIn)
+    }
+
+    /// With these options and somebody else's cryptography.
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiver::with_options`], and when the provider has not what the suite takes.
+    pub fn with_provider(
+        suite: Suite,
+        keys: &[KeyParams],
+        options: Options,
+        provider: &'static dyn CryptoProvider,
+    ) -> Result<Self, KeyError> {
         let options = options.for_suite(suite);
-        let keys = KeySet::new(suite, keys, &options)?;
+        let keys = KeySet::new(suite, keys, &options, provider)?;
         let sources = Sources::new(options.max_sources);
         Ok(Self { suite, keys, sources, options, spare: Vec::new() })
     }
@@ -77,7 +92,8 @@ impl Receiver {
             return Err(too_short);
         }
         let key = self.find_key(packet, len, tag_len)?;
-        let Estimate { index: estimate, mut outcome, certain } = self.estimate(header);
+        let source = self.sources.get_mut(header.ssrc).map(|source| &*source);
+        let Estimate { index: estimate, mut outcome, certain } = estimate(source, header);
         let entry = self.keys.get_mut(key).ok_or(UnprotectError::UnknownMki)?;
         let mut tries = u64::from(self.options.rollover_search) + 1;
         // A failed attempt of AEAD spoils the ciphertext. The copy that a second one needs is
@@ -114,16 +130,7 @@ impl Receiver {
             }
             return outcome.and(Err(UnprotectError::Authentication));
         };
-        let size = self.options.replay_window;
-        let source = self
-            .sources
-            .get_or_insert(header.ssrc, Incoming::default)
-            .map_err(|_| UnprotectError::TooManySources)?;
-        (source.next_roc, source.in_doubt) = (None, false);
-        match &mut source.rtp {
-            Some(window) => window.accept(index),
-            none => *none = Some(ReplayWindow::starting_at(index, size)),
-        }
+        accept_rtp(&mut self.sources, &self.options, header.ssrc, index)?;
         entry.set_rtp_left(still_left);
         Ok(len)
     }
@@ -182,6 +189,51 @@ impl Receiver {
         Ok(len)
     }
 
+    /// The likely place and key of a packet, and what its tag is computed from. Nothing has been
+    /// believed yet; `None` where [`Receiver::unprotect_rtp`] has more to say.
+    pub(crate) fn guess_rtp<'a>(&'a self, packet: &'a [u8]) -> Option<(Guess, Job<'a>)> {
+        let (tag_len, mki_len) = (self.suite.rtp_tag_len(), self.keys.mki_len());
+        let header = RtpHeader::read(packet).ok()?;
+        let len = packet.len().checked_sub(mki_len + tag_len).filter(|len| *len >= header.len)?;
+        let key = self.find_key(packet, len, tag_len).ok()?;
+        let source = self.sources.get(header.ssrc);
+        let Estimate { index, outcome: Ok(()), .. } = estimate(source, header) else { return None };
+        let (keys, _) = self.keys.last_used(key)?;
+        let (Session::Cm { mac, .. } | Session::Null { mac }) = &keys.session else { return None };
+        let guess = Guess { place: Place { header, index, len, mki_len, tag_len }, key };
+        Some((guess, Job { mac, data: packet.get(..len)?, trailer: rollover(index) }))
+    }
+
+    /// Takes a packet whose guess turns out to be right. `None`, with nothing changed, when it does
+    /// not: other packets have come since, or the tag is another.
+    pub(crate) fn unprotect_guessed(
+        &mut self,
+        Guess { place, key }: Guess,
+        tag: &[u8; 20],
+        packet: &mut [u8],
+    ) -> Option<usize> {
+        let Place { header, index, len, mki_len, .. } = place;
+        let now = estimate(self.sources.get_mut(header.ssrc).map(|source| &*source), header);
+        let (_, received) = packet.split_at_checked(len + mki_len)?;
+        if now.outcome.is_err() || now.index != index || index >> 48 != 0 || !is_tag(tag, received)
+        {
+            return None;
+        }
+        let InUse { keys, left, .. } = self.keys.get_mut(key)?.rtp(index)?;
+        let still_left = left.checked_sub(1)?;
+        accept_rtp(&mut self.sources, &self.options, header.ssrc, index).ok()?;
+        *left = still_left;
+        let cryptex = uses_cryptex(&self.options, header, packet);
+        decrypt_cm(keys, &self.options, place, cryptex, packet);
+        finish_extension(keys, &self.options, place, cryptex, packet);
+        Some(len)
+    }
+
+    /// Whether packets that come one after another may be under different session keys.
+    pub(crate) fn derives_again(&self) -> bool {
+        self.options.key_derivation_rate != 0
+    }
+
     /// Sets the rollover counter of a source's next packet: of one joined late, or after a gap of
     /// more than 2^15 packets. `false` when the source has gone beyond that, or there are too
     /// many.
@@ -220,22 +272,6 @@ impl Receiver {
         self.suite
     }
 
-    #[inline]
-    fn estimate(&mut self, header: RtpHeader) -> Estimate {
-        let sequence = u64::from(header.sequence);
-        let unknown = |index| Estimate { index, outcome: Ok(()), certain: false };
-        let Some(source) = self.sources.get_mut(header.ssrc) else { return unknown(sequence) };
-        let set = source.next_roc.map(|roc| (u64::from(roc) << 16) | sequence);
-        let Some(window) = &source.rtp else { return unknown(set.unwrap_or(sequence)) };
-        let index = set.unwrap_or_else(|| estimate_index(window.highest(), header.sequence));
-        let outcome = match window.check(index) {
-            Freshness::Fresh => Ok(()),
-            Freshness::Replayed => Err(UnprotectError::Replayed),
-            Freshness::TooOld => Err(UnprotectError::TooOld),
-        };
-        Estimate { index, outcome, certain: !source.in_doubt }
-    }
-
     fn find_key(&self, packet: &[u8], len: usize, tag_len: usize) -> Result<usize, UnprotectError> {
         let mki_len = self.keys.mki_len();
         // RFC 3711 §3.1: MKI, then tag. RFC 7714 §8.2: the tag belongs to the ciphertext.
@@ -260,6 +296,29 @@ struct Estimate {
     certain: bool,
 }
 
+#[inline]
+fn estimate(source: Option<&Incoming>, header: RtpHeader) -> Estimate {
+    let sequence = u64::from(header.sequence);
+    let unknown = |index| Estimate { index, outcome: Ok(()), certain: false };
+    let Some(source) = source else { return unknown(sequence) };
+    let set = source.next_roc.map(|roc| (u64::from(roc) << 16) | sequence);
+    let Some(window) = &source.rtp else { return unknown(set.unwrap_or(sequence)) };
+    let index = set.unwrap_or_else(|| estimate_index(window.highest(), header.sequence));
+    let outcome = match window.check(index) {
+        Freshness::Fresh => Ok(()),
+        Freshness::Replayed => Err(UnprotectError::Replayed),
+        Freshness::TooOld => Err(UnprotectError::TooOld),
+    };
+    Estimate { index, outcome, certain: !source.in_doubt }
+}
+
+/// What is thought of a packet before its tag is known.
+#[derive(Clone, Copy)]
+pub(crate) struct Guess {
+    place: Place,
+    key: usize,
+}
+
 /// Where things are in an SRTP packet.
 #[derive(Clone, Copy)]
 struct Place {
@@ -273,10 +332,7 @@ struct Place {
 /// Checks the tag, and decrypts when it is right.
 fn open_rtp(keys: &SessionKeys, options: &Options, place: Place, packet: &mut [u8]) -> bool {
     let Place { header, index, len, mki_len, tag_len } = place;
-    let cryptex = options.header_extensions == HeaderExtensions::Cryptex
-        && options.encrypt_rtp
-        && header.has_extension()
-        && is_cryptex(header, packet);
+    let cryptex = uses_cryptex(options, header, packet);
     match &keys.session {
         Session::Gcm(gcm) => {
             let nonce = keys.nonce(header.ssrc, index);
@@ -295,29 +351,79 @@ fn open_rtp(keys: &SessionKeys, options: &Options, place: Place, packet: &mut [u
             }
         }
         Session::Cm { mac, .. } | Session::Null { mac } => {
-            let (covered, trailer) = packet.split_at_mut(len);
+            let (covered, trailer) = packet.split_at(len);
             let tag = mac.tag(covered, &rollover(index));
             let (_, received) = trailer.split_at(mki_len);
             if !is_tag(&tag, received) {
                 return false;
             }
-            if let (true, Session::Cm { aes, .. }) = (options.encrypt_rtp, &keys.session) {
-                let clear =
-                    if cryptex { header_extension::gather(header, covered) } else { header.len };
-                let (_, body) = covered.split_at_mut(clear);
-                aes.apply(keys.iv(header.ssrc, index), body);
-                if cryptex {
-                    header_extension::scatter(header, covered);
-                }
-            }
+            decrypt_cm(keys, options, place, cryptex, packet);
         }
     }
+    finish_extension(keys, options, place, cryptex, packet);
+    true
+}
+
+/// Decrypts a packet whose tag is right.
+#[inline]
+fn decrypt_cm(
+    keys: &SessionKeys,
+    options: &Options,
+    Place { header, index, len, .. }: Place,
+    cryptex: bool,
+    packet: &mut [u8],
+) {
+    let (true, Session::Cm { aes, .. }) = (options.encrypt_rtp, &keys.session) else { return };
+    let (covered, _) = packet.split_at_mut(len);
+    let clear = if cryptex { header_extension::gather(header, covered) } else { header.len };
+    let (_, body) = covered.split_at_mut(clear);
+    aes.apply(keys.iv(header.ssrc, index), body);
+    if cryptex {
+        header_extension::scatter(header, covered);
+    }
+}
+
+#[inline]
+fn finish_extension(
+    keys: &SessionKeys,
+    options: &Options,
+    Place { header, index, .. }: Place,
+    cryptex: bool,
+    packet: &mut [u8],
+) {
     if cryptex {
         header_extension::set_profile(header, packet, false);
     } else if let HeaderExtensions::Rfc6904(ids) = &options.header_extensions {
         header_extension::mask_elements(keys, ids, header, index, packet);
     }
-    true
+}
+
+/// Whether the CSRC list and the extension of this packet are encrypted.
+#[inline]
+fn uses_cryptex(options: &Options, header: RtpHeader, packet: &[u8]) -> bool {
+    options.header_extensions == HeaderExtensions::Cryptex
+        && options.encrypt_rtp
+        && header.has_extension()
+        && is_cryptex(header, packet)
+}
+
+/// Notes the index of a packet that was authentic.
+#[inline]
+fn accept_rtp(
+    sources: &mut Sources<Incoming>,
+    options: &Options,
+    ssrc: u32,
+    index: u64,
+) -> Result<(), UnprotectError> {
+    let source = sources
+        .get_or_insert(ssrc, Incoming::default)
+        .map_err(|_| UnprotectError::TooManySources)?;
+    (source.next_roc, source.in_doubt) = (None, false);
+    match &mut source.rtp {
+        Some(window) => window.accept(index),
+        none => *none = Some(ReplayWindow::starting_at(index, options.replay_window)),
+    }
+    Ok(())
 }
 
 fn open_rtcp(
@@ -353,7 +459,7 @@ fn open_rtcp(
         Session::Cm { mac, .. } | Session::Null { mac } => {
             let (covered, trailer) = packet.split_at_mut(len + E_INDEX_LEN);
             let (_, received) = trailer.split_at(mki_len);
-            if !is_tag(&mac.tag_of(covered), received) {
+            if !is_tag(&mac.tag(covered, &[]), received) {
                 return Err(failed);
             }
             if let (true, Session::Cm { aes, .. }) = (encrypted, &keys.session) {

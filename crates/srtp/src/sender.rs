@@ -2,9 +2,10 @@ use core::fmt;
 
 use linkspan_rtp::Ssrc;
 
-use crate::crypto::Session;
+use crate::crypto::{Job, Session};
 use crate::header::{Malformed, RTCP_HEADER_LEN, RtpHeader, rtcp_ssrc};
 use crate::keys::{InUse, KeySet};
+use crate::provider::{BuiltIn, CryptoProvider};
 use crate::replay::{Freshness, ReplayWindow, estimate_index};
 use crate::sources::Sources;
 use crate::{
@@ -67,8 +68,22 @@ impl Sender {
         keys: &[KeyParams],
         options: Options,
     ) -> Result<Self, KeyError> {
+        Self::with_provider(suite, keys, options, &BuiltIn)
+    }
+
+    /// With these options and somebody else's cryptography.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::with_options`], and when the provider has not what the suite takes.
+    pub fn with_provider(
+        suite: Suite,
+        keys: &[KeyParams],
+        options: Options,
+        provider: &'static dyn CryptoProvider,
+    ) -> Result<Self, KeyError> {
         let options = options.for_suite(suite);
-        let keys = KeySet::new(suite, keys, &options)?;
+        let keys = KeySet::new(suite, keys, &options, provider)?;
         let sources = Sources::new(options.max_sources);
         Ok(Self { suite, keys, selected: 0, sources, options })
     }
@@ -80,6 +95,21 @@ impl Sender {
     ///
     /// See [`ProtectError`]. The state of the sender has not changed then.
     pub fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, ProtectError> {
+        let Encrypted { needed, index } = self.encrypt_rtp(buffer, len)?;
+        if let Some(Job { mac, data, trailer }) = self.rtp_job(buffer, len, index) {
+            let tag = mac.tag(data, &trailer);
+            self.write_rtp_tag(buffer, len, &tag);
+        }
+        Ok(needed)
+    }
+
+    /// Does all of [`Sender::protect_rtp`] but the tag of [`Sender::rtp_job`], where there is one.
+    #[inline]
+    pub(crate) fn encrypt_rtp(
+        &mut self,
+        buffer: &mut [u8],
+        len: usize,
+    ) -> Result<Encrypted, ProtectError> {
         let (tag_len, mki_len) = (self.suite.rtp_tag_len(), self.keys.mki_len());
         let needed = len.saturating_add(mki_len + tag_len);
         let Some(buffer) = buffer.get_mut(..needed) else {
@@ -125,25 +155,51 @@ impl Sender {
                     gcm.seal(nonce, packet, &mut [])
                 };
                 // RFC 7714 §8.2: the tag is the end of the ciphertext, the MKI comes behind it.
-                let (tag_field, mki_field) = trailer.split_at_mut(tag_len);
-                tag_field.copy_from_slice(&tag.ok_or(ProtectError::Cipher)?);
-                mki_field.copy_from_slice(mki);
+                let Some((tag_field, mki_field)) = trailer.split_first_chunk_mut() else {
+                    return Err(ProtectError::NoRoom { needed });
+                };
+                *tag_field = tag.ok_or(ProtectError::Cipher)?;
+                write_mki(mki, mki_field);
             }
             Session::Cm { .. } | Session::Null { .. } => {}
         }
         if gathered {
             header_extension::scatter(header, packet);
         }
-        if let Session::Cm { mac, .. } | Session::Null { mac } = &keys.session {
-            // RFC 3711 §4.2: the tag covers the packet and the rollover counter, not the MKI.
-            let tag = mac.tag(packet, &rollover(index));
-            let (mki_field, tag_field) = trailer.split_at_mut(mki_len);
-            mki_field.copy_from_slice(mki);
-            write_tag(&tag, tag_field);
-        }
+        // Nothing can fail from here on: a tag is computed, whatever the packet.
         *left = still_left;
         source.accept(index, self.options.replay_window);
-        Ok(needed)
+        Ok(Encrypted { needed, index })
+    }
+
+    /// What the tag of a packet that has just been encrypted is computed from (RFC 3711 §4.2): the
+    /// packet and the rollover counter, not the MKI. An AEAD suite has its tag already.
+    #[inline]
+    pub(crate) fn rtp_job<'a>(
+        &'a self,
+        buffer: &'a [u8],
+        len: usize,
+        index: u64,
+    ) -> Option<Job<'a>> {
+        let (keys, _) = self.keys.last_used(self.selected)?;
+        let (Session::Cm { mac, .. } | Session::Null { mac }) = &keys.session else { return None };
+        Some(Job { mac, data: buffer.get(..len)?, trailer: rollover(index) })
+    }
+
+    #[inline]
+    pub(crate) fn write_rtp_tag(&self, buffer: &mut [u8], len: usize, tag: &[u8; 20]) {
+        let Some((_, mki)) = self.keys.last_used(self.selected) else { return };
+        let Some(trailer) = buffer.get_mut(len..len + mki.len() + self.suite.rtp_tag_len()) else {
+            return;
+        };
+        let (mki_field, tag_field) = trailer.split_at_mut(mki.len());
+        write_mki(mki, mki_field);
+        write_tag(tag, tag_field);
+    }
+
+    /// Whether packets protected one after another may be under different session keys.
+    pub(crate) fn derives_again(&self) -> bool {
+        self.options.key_derivation_rate != 0
     }
 
     /// Protects the RTCP compound packet in `buffer[..len]`, and returns its new length.
@@ -206,9 +262,9 @@ impl Sender {
                 }
                 trailer.split_at_mut(E_INDEX_LEN).0.copy_from_slice(&word);
                 let (covered, trailer) = buffer.split_at_mut(end);
-                let tag = mac.tag_of(covered);
+                let tag = mac.tag(covered, &[]);
                 let (mki_field, tag_field) = trailer.split_at_mut(mki_len);
-                mki_field.copy_from_slice(mki);
+                write_mki(mki, mki_field);
                 write_tag(&tag, tag_field);
             }
         }
@@ -308,6 +364,21 @@ impl Outgoing {
 impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sender").field("suite", &self.suite).finish_non_exhaustive()
+    }
+}
+
+/// A packet that lacks nothing but the tag of [`Sender::rtp_job`].
+#[derive(Clone, Copy)]
+pub(crate) struct Encrypted {
+    pub(crate) needed: usize,
+    pub(crate) index: u64,
+}
+
+#[inline]
+fn write_mki(mki: &[u8], field: &mut [u8]) {
+    // Most packets have none: no call to copy nothing.
+    if !mki.is_empty() {
+        field.copy_from_slice(mki);
     }
 }
 

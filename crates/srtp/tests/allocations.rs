@@ -9,7 +9,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use linkspan_srtp::{HeaderExtensions, KeyParams, Mki, Options, Receiver, Sender, Suite};
+use linkspan_srtp::{
+    BatchPacket, HeaderExtensions, KeyParams, Mki, Options, Receiver, Sender, Suite,
+};
 
 struct Counting;
 
@@ -76,5 +78,31 @@ fn packets_cost_no_allocation() {
         let first = allocations(|| round(0, 1));
         assert!(first > 0, "{suite}: the count is broken");
         assert_eq!(allocations(|| round(1, 70)), 0, "{suite} {form:?}");
+    }
+}
+
+#[test]
+fn batches_cost_no_allocation() {
+    for suite in Suite::ALL {
+        let keys = [KeyParams::from_seed(suite, [7; 32])];
+        let mut sender = Sender::new(suite, &keys).unwrap();
+        let mut receiver = Receiver::new(suite, &keys).unwrap();
+        let mut sequence = 0u16;
+        let mut round = || {
+            let mut buffers = [[0; 300]; 10];
+            for buffer in &mut buffers {
+                buffer[0] = 0x80;
+                buffer[2..4].copy_from_slice(&sequence.to_be_bytes());
+                sequence += 1;
+            }
+            let mut batch = buffers.each_mut().map(|buffer| BatchPacket::new(buffer, 250));
+            sender.protect_rtp_batch(&mut batch);
+            let len = batch[9].len.unwrap();
+            let mut batch = buffers.each_mut().map(|buffer| BatchPacket::new(buffer, len));
+            receiver.unprotect_rtp_batch(&mut batch);
+            assert!(batch.iter().all(|packet| packet.len == Ok(250)));
+        };
+        assert!(allocations(&mut round) > 0, "{suite}: the count is broken");
+        assert_eq!(allocations(&mut round), 0, "{suite}");
     }
 }

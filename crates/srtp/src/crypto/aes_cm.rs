@@ -6,6 +6,8 @@ use aes::cipher::{
 use aes::{Aes128, Aes192, Aes256};
 use ctr::{CtrCore, flavors::Ctr128BE};
 
+use crate::provider::{CounterMode, CryptoProvider};
+
 /// AES in counter mode with one key (RFC 3711 §4.1.1, RFC 6188 §2).
 ///
 /// The key schedule is made once and used where it lies: copying and wiping it for each packet
@@ -15,11 +17,15 @@ pub(crate) enum AesCm {
     Aes128(Aes128),
     Aes192(Aes192),
     Aes256(Aes256),
+    Provided(Box<dyn CounterMode>),
 }
 
 impl AesCm {
     /// With a key of 16, 24 or 32 octets.
-    pub(crate) fn new(key: &[u8]) -> Option<Self> {
+    pub(crate) fn new(provider: &dyn CryptoProvider, key: &[u8]) -> Option<Self> {
+        if let Some(provided) = provider.counter_mode(key) {
+            return Some(Self::Provided(provided));
+        }
         match key.len() {
             16 => Aes128::new_from_slice(key).ok().map(Self::Aes128),
             24 => Aes192::new_from_slice(key).ok().map(Self::Aes192),
@@ -36,6 +42,7 @@ impl AesCm {
             Self::Aes128(aes) => stream(aes, iv).apply_keystream(data),
             Self::Aes192(aes) => stream(aes, iv).apply_keystream(data),
             Self::Aes256(aes) => stream(aes, iv).apply_keystream(data),
+            Self::Provided(aes) => aes.apply(iv.to_be_bytes(), data),
         }
     }
 
@@ -43,14 +50,12 @@ impl AesCm {
     pub(crate) fn apply_at(&self, iv: u128, at: usize, data: &mut [u8]) {
         let (blocks, skipped) = (at / 16, at % 16);
         let iv = iv.wrapping_add(blocks as u128);
-        // The octets skipped belong to somebody else: their key stream goes nowhere.
-        let mut nowhere = [0u8; 16];
-        let (nowhere, _) = nowhere.split_at_mut(skipped);
-        match self {
-            Self::Aes128(aes) => apply_behind(stream(aes, iv), nowhere, data),
-            Self::Aes192(aes) => apply_behind(stream(aes, iv), nowhere, data),
-            Self::Aes256(aes) => apply_behind(stream(aes, iv), nowhere, data),
-        }
+        // The first block's key stream belongs to somebody else up to here.
+        let mut first = [0u8; 16];
+        self.apply(iv, &mut first);
+        let (head, rest) = data.split_at_mut((16 - skipped).min(data.len()));
+        head.iter_mut().zip(first.iter().skip(skipped)).for_each(|(octet, key)| *octet ^= key);
+        self.apply(iv.wrapping_add(1), rest);
     }
 }
 
@@ -63,9 +68,4 @@ where
 {
     let core = CtrCore::inner_iv_init(aes, &iv.to_be_bytes().into());
     StreamCipherCoreWrapper::from_core(core)
-}
-
-fn apply_behind(mut stream: impl StreamCipher, nowhere: &mut [u8], data: &mut [u8]) {
-    stream.apply_keystream(nowhere);
-    stream.apply_keystream(data);
 }

@@ -1,5 +1,6 @@
 use super::AesCm;
 use crate::MasterKey;
+use crate::provider::CryptoProvider;
 
 /// What a derived key is for (RFC 3711 §4.3.1, RFC 6904 §3.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,12 +20,13 @@ pub(crate) enum Label {
 ///
 /// `quotient` is the packet index divided by the key derivation rate, 0 where there is no rate.
 pub(crate) fn derive(
+    provider: &dyn CryptoProvider,
     master: &MasterKey,
     label: Label,
     quotient: u64,
     out: &mut [u8],
 ) -> Option<()> {
-    let aes = AesCm::new(master.key())?;
+    let aes = AesCm::new(provider, master.key())?;
     // RFC 3711 §4.3.1: key_id = label || r; x = key_id XOR master_salt. RFC 7714 §11 pads the
     // 96-bit salt of the AEAD suites with zeros on the right.
     let mut x = [0u8; 16];

@@ -1,6 +1,7 @@
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{AesCm, Gcm, HmacSha1, Label, derive};
+use super::{AesCm, Gcm, HmacSha1, Label, Mac, derive};
+use crate::provider::CryptoProvider;
 use crate::{MasterKey, Suite};
 
 /// Session keys of one master key, for RTP or for RTCP.
@@ -14,34 +15,43 @@ pub(crate) struct SessionKeys {
 /// The algorithms of a suite with their keys.
 #[allow(clippy::large_enum_variant, reason = "one per key, never moved around")]
 pub(crate) enum Session {
-    Cm { aes: AesCm, mac: HmacSha1 },
+    Cm { aes: AesCm, mac: Mac },
     Gcm(Gcm),
-    Null { mac: HmacSha1 },
+    Null { mac: Mac },
 }
 
 impl SessionKeys {
     /// Derives the keys for RTP.
-    pub(crate) fn rtp(master: &MasterKey, quotient: u64, header: bool) -> Option<Self> {
+    pub(crate) fn rtp(
+        provider: &dyn CryptoProvider,
+        master: &MasterKey,
+        quotient: u64,
+        header: bool,
+    ) -> Option<Self> {
         let labels = [Label::RtpEncryption, Label::RtpAuthentication, Label::RtpSalt];
-        let mut keys = Self::derive(master, quotient, labels)?;
+        let mut keys = Self::derive(provider, master, quotient, labels)?;
         if header {
             // RFC 6904 §3.1, RFC 7714 §8.3: AES-CM, also for the AEAD suites, whose salt is
             // padded with zeros as in libsrtp.
             let mut key = Zeroizing::new([0u8; 32]);
             let (key, _) = key.split_at_mut(master.suite().key_len());
-            derive(master, Label::HeaderEncryption, quotient, key)?;
+            derive(provider, master, Label::HeaderEncryption, quotient, key)?;
             let mut salt = Zeroizing::new([0u8; 14]);
             let (salt, _) = salt.split_at_mut(master.suite().salt_len());
-            derive(master, Label::HeaderSalt, quotient, salt)?;
-            keys.header = Some((AesCm::new(key)?, left_aligned(salt)));
+            derive(provider, master, Label::HeaderSalt, quotient, salt)?;
+            keys.header = Some((AesCm::new(provider, key)?, left_aligned(salt)));
         }
         Some(keys)
     }
 
     /// Derives the keys for RTCP.
-    pub(crate) fn rtcp(master: &MasterKey, quotient: u64) -> Option<Self> {
+    pub(crate) fn rtcp(
+        provider: &dyn CryptoProvider,
+        master: &MasterKey,
+        quotient: u64,
+    ) -> Option<Self> {
         let labels = [Label::RtcpEncryption, Label::RtcpAuthentication, Label::RtcpSalt];
-        Self::derive(master, quotient, labels)
+        Self::derive(provider, master, quotient, labels)
     }
 
     /// The counter block of RFC 3711 §4.1.1.
@@ -62,26 +72,38 @@ impl SessionKeys {
         iv.to_be_bytes().last_chunk().copied().unwrap_or_default()
     }
 
-    fn derive(master: &MasterKey, quotient: u64, labels: [Label; 3]) -> Option<Self> {
+    fn derive(
+        provider: &dyn CryptoProvider,
+        master: &MasterKey,
+        quotient: u64,
+        labels: [Label; 3],
+    ) -> Option<Self> {
         let [encryption, authentication, salting] = labels;
         let suite = master.suite();
         let mut salt_octets = Zeroizing::new([0u8; 14]);
         let (salt, _) = salt_octets.split_at_mut(suite.salt_len());
-        derive(master, salting, quotient, salt)?;
+        derive(provider, master, salting, quotient, salt)?;
         let salt = left_aligned(salt);
 
         let mut key_octets = Zeroizing::new([0u8; 32]);
         let (key, _) = key_octets.split_at_mut(suite.key_len());
-        derive(master, encryption, quotient, key)?;
+        derive(provider, master, encryption, quotient, key)?;
         if suite.is_aead() {
-            return Some(Self { session: Session::Gcm(Gcm::new(key)?), header: None, salt });
+            return Some(Self {
+                session: Session::Gcm(Gcm::new(provider, key)?),
+                header: None,
+                salt,
+            });
         }
         let mut mac_key = Zeroizing::new([0u8; 20]);
-        derive(master, authentication, quotient, &mut *mac_key)?;
-        let mac = HmacSha1::new(&mac_key);
+        derive(provider, master, authentication, quotient, &mut *mac_key)?;
+        let mac = match provider.hmac_sha1(&mac_key) {
+            Some(provided) => Mac::Provided(provided),
+            None => Mac::Own(HmacSha1::new(&mac_key)),
+        };
         let session = match suite {
             Suite::NullHmacSha1_80 => Session::Null { mac },
-            _ => Session::Cm { aes: AesCm::new(key)?, mac },
+            _ => Session::Cm { aes: AesCm::new(provider, key)?, mac },
         };
         Some(Self { session, header: None, salt })
     }

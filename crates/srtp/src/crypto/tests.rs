@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{AesCm, Gcm, HmacSha1, Label, SessionKeys, derive};
+use crate::provider::BuiltIn;
 use crate::{MasterKey, Suite};
 
 fn load(name: &str) -> Vec<Value> {
@@ -34,7 +35,7 @@ fn master(row: &Value) -> MasterKey {
 #[test]
 fn key_streams_of_rfc_3711_and_6188() {
     for row in load("aes_cm_keystream.json") {
-        let aes = AesCm::new(&hex(&row["key"])).unwrap();
+        let aes = AesCm::new(&BuiltIn, &hex(&row["key"])).unwrap();
         let iv = u128::from_be_bytes(hex(&row["iv"]).try_into().unwrap());
         let mut stream = vec![0; 16 * 0x1_0000];
         aes.apply(iv, &mut stream);
@@ -63,7 +64,7 @@ fn check(master: &MasterKey, quotient: u64, labels: [(Label, &str); 3], expected
         if expected[field].is_string() {
             let expected = hex(&expected[field]);
             let mut out = vec![0xee; expected.len()];
-            derive(master, label, quotient, &mut out).unwrap();
+            derive(&BuiltIn, master, label, quotient, &mut out).unwrap();
             assert_eq!(out, expected, "{label:?} {field}");
             checked += 1;
         }
@@ -100,7 +101,7 @@ fn key_derivation_of_nist() {
 #[test]
 fn aead_of_rfc_7714() {
     for row in load("aead_gcm.json") {
-        let gcm = Gcm::new(&hex(&row["session_key"])).unwrap();
+        let gcm = Gcm::new(&BuiltIn, &hex(&row["session_key"])).unwrap();
         let mut salt = hex(&row["session_salt"]);
         salt.resize(16, 0);
         let salt = u128::from_be_bytes(salt.try_into().unwrap());
@@ -140,7 +141,7 @@ fn hmac_sha1_of_rfc_2202() {
         0xb6, 0x17, 0x31, 0x86, 0x55, 0x05, 0x72, 0x64, 0xe2, 0x8b, 0xc0, 0xb6, 0xfb, 0x37, 0x8c,
         0x8e, 0xf1, 0x46, 0xbe, 0x00,
     ];
-    assert_eq!(mac.tag_of(b"Hi There"), expected);
+    assert_eq!(mac.tag(b"Hi There", &[]), expected);
     assert_eq!(mac.tag(b"Hi T", b"here"), expected);
 }
 
@@ -153,7 +154,25 @@ fn hmac_sha1_agrees_with_rings_at_every_length() {
     for len in 4..data.len() {
         let (head, trailer) = data[..len].split_last_chunk::<4>().unwrap();
         let expected = ring::hmac::sign(&ring, &data[..len]);
-        assert_eq!(mac.tag_of(&data[..len]), expected.as_ref(), "{len}");
+        assert_eq!(mac.tag(&data[..len], &[]), expected.as_ref(), "{len}");
         assert_eq!(mac.tag(head, trailer), expected.as_ref(), "{len}");
+    }
+}
+
+#[test]
+fn hmac_sha1_of_several_messages_is_that_of_each() {
+    let keys = [1u8, 2, 3, 4].map(|n| HmacSha1::new(&[n; 20]));
+    let data: Vec<u8> = (0..=255).cycle().take(1300).collect();
+    let lens = [0, 3, 50, 51, 52, 60, 63, 64, 115, 116, 128, 172, 1212];
+    for a in lens {
+        for b in lens {
+            let messages = [&data[..a], &data[1..1 + b], &data[2..1202], &data[3..3 + a]];
+            let trailers = [[1, 2, 3, 4], [5, 6, 7, 8], [0; 4], [255; 4]];
+            let tags = HmacSha1::tags(keys.each_ref(), messages, trailers.each_ref());
+            for (at, tag) in tags.iter().enumerate() {
+                let expected = keys[at].tag(messages[at], &trailers[at]);
+                assert_eq!(*tag, expected, "message {at} of {a} and {b}");
+            }
+        }
     }
 }
