@@ -358,14 +358,14 @@ impl Suite {
 
 fn bare_cm<A>(key: &[u8]) -> Box<dyn FnMut(&mut [u8])>
 where
-    A: ctr::cipher::KeyInit
+    A: hmac::KeyInit
         + ctr::cipher::BlockCipherEncrypt<BlockSize = ctr::cipher::consts::U16>
         + Clone
         + 'static,
 {
     use ctr::cipher::{InnerIvInit, StreamCipher, StreamCipherCoreWrapper};
     use hmac::{KeyInit, Mac};
-    let aes = <A as ctr::cipher::KeyInit>::new_from_slice(key).unwrap();
+    let aes = A::new_from_slice(key).unwrap();
     let mac = hmac::Hmac::<sha1::Sha1>::new_from_slice(&[7; 20]).unwrap();
     Box::new(move |packet| {
         let core =
@@ -465,7 +465,13 @@ mod libsrtp_rs {
             Suite::Gcm256 => ProtectionProfile::AeadAes256Gcm,
         };
         let key = MasterKey::new(&suite.master().to_vec(), &suite.salt().to_vec(), &None);
-        StreamConfig::new(vec![key], &profile, &profile)
+        // Its RTCP takes the long tag only.
+        let rtcp = match suite {
+            Suite::Cm128x32 => ProtectionProfile::Aes128CmHmacSha180,
+            Suite::Cm256x32 => ProtectionProfile::Aes256CmHmacSha180,
+            _ => profile.clone(),
+        };
+        StreamConfig::new(vec![key], &profile, &rtcp)
     }
 
     pub(super) fn sender(suite: Suite) -> SendSession {

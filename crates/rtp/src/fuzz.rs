@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::ms::{Feedback, PictureLoss, ReportExtension};
 use crate::{
-    Compound, DtmfPayload, DtmfReceiver, RedundantAudio, ReorderBuffer, ReorderConfig, Reordered,
-    RtcpPacket, RtpBuilder, RtpPacket, RtpPacketMut, SequenceNumber, Ssrc,
+    Compound, DtmfPayload, DtmfReceiver, ExtensionForm, HeaderExtension, RedundantAudio,
+    ReorderBuffer, ReorderConfig, Reordered, RtcpPacket, RtpBuilder, RtpPacket, RtpPacketMut,
+    SequenceNumber, Ssrc, UlpFec,
 };
 
 /// RTP packets: what is read can be written again, and editing changes the header alone.
@@ -43,6 +44,47 @@ pub fn rtp(data: &[u8]) {
         assert_eq!(packet.payload_mut().len(), builder.payload.len());
     }
     assert_eq!(edited.get(12..), data.get(12..));
+}
+
+/// Header extensions: what is read, written again, reads the same.
+pub fn extension(data: &[u8]) {
+    let Some((profile, data)) = data.split_first_chunk() else { return };
+    let extension = HeaderExtension { profile: u16::from_be_bytes(*profile), data };
+    let Some(form) = ExtensionForm::of_profile(extension.profile) else {
+        assert_eq!(extension.elements().count(), 0);
+        return;
+    };
+    assert_eq!(ExtensionForm::of_profile(form.profile()), Some(form));
+    let elements: Vec<_> = extension.elements().map_while(Result::ok).collect();
+    let mut written = Vec::new();
+    for element in &elements {
+        let end = element.at + element.data.len();
+        assert_eq!(data.get(element.at..end), Some(element.data));
+        assert!(form.write_element(element.id, element.data, &mut written).is_ok());
+    }
+    form.pad(&mut written);
+    assert!(written.len() <= data.len().next_multiple_of(4));
+    let again = HeaderExtension { profile: extension.profile, data: &written };
+    let again = again.elements().map(|element| element.map(|e| (e.id, e.data)));
+    let first: Vec<_> = elements.iter().map(|e| Ok((e.id, e.data))).collect();
+    assert_eq!(again.collect::<Vec<_>>(), first);
+}
+
+/// Corrections: the first octet says how long the other packets are, the rest is the payload.
+pub fn ulpfec(data: &[u8]) {
+    let Some((&len, payload)) = data.split_first() else { return };
+    let Ok(fec) = UlpFec::parse(payload) else { return };
+    let parity: usize = fec.levels().map(|level| level.data.len()).sum();
+    assert!(parity < payload.len());
+    let packet = vec![0x5a; usize::from(len)];
+    let Some(lost) = fec.protected().next() else { return };
+    let received = |sequence| (sequence != lost).then_some(&packet[..]);
+    if let Some(recovered) = fec.recover(Ssrc(1), received) {
+        assert_eq!(recovered.sequence, lost);
+        assert!(recovered.octets.len() <= recovered.len.min(12 + parity));
+        assert_eq!(RtpPacket::parse(&recovered.octets).map_or(Ssrc(1), |p| p.ssrc()), Ssrc(1));
+    }
+    assert_eq!(fec.recover(Ssrc(1), |_| Some(&packet[..])), None);
 }
 
 /// RTCP: what is read survives writing, and each packet read alone is the same.
@@ -154,6 +196,8 @@ mod tests {
     #[test]
     fn seeds() {
         over_seeds("rtp_packet", super::rtp);
+        over_seeds("rtp_extension", super::extension);
+        over_seeds("rtp_ulpfec", super::ulpfec);
         over_seeds("rtp_rtcp", super::rtcp);
         over_seeds("rtp_reorder", super::reorder);
         over_seeds("rtp_dtmf", super::dtmf);

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod audio_clock;
 mod collision;
 mod dtmf;
 mod error;
@@ -17,8 +18,10 @@ mod rewriter;
 mod rtcp;
 mod rtcp_timing;
 mod stats;
+mod ulpfec;
 mod wire;
 
+pub use audio_clock::{AudioClock, Silk};
 pub use collision::{SourceVerdict, SsrcGuard};
 pub use dtmf::{
     DtmfConfig, DtmfError, DtmfPacket, DtmfPayload, DtmfReceiver, DtmfSender, TelephoneEvent,
@@ -40,3 +43,4 @@ pub use rtcp::{
 };
 pub use rtcp_timing::{RtcpTiming, RtcpTimingConfig};
 pub use stats::{Arrival, NtpClock, ReceiverStats, SenderStats};
+pub use ulpfec::{FecLevel, RecoveredPacket, UlpFec};

@@ -30,6 +30,8 @@ pub struct RtcpTiming {
     members_before: u32,
     last_sent: Instant,
     due: Option<Instant>,
+    /// A BYE is waiting for its turn.
+    leaving: bool,
 }
 
 /// What the interval depends on.
@@ -74,6 +76,7 @@ impl RtcpTiming {
             members_before: 1,
             last_sent: now,
             due: None,
+            leaving: false,
         };
         timing.due = Some(now + timing.interval());
         timing
@@ -84,6 +87,9 @@ impl RtcpTiming {
     ///
     /// When participants left, the next packet is due sooner (reverse reconsideration, §6.3.4).
     pub fn set_membership(&mut self, members: u32, senders: u32, we_sent: bool, now: Instant) {
+        if self.leaving {
+            return;
+        }
         let members = members.max(1);
         if members < self.members_before
             && let Some(due) = self.due
@@ -100,7 +106,39 @@ impl RtcpTiming {
 
     /// A compound packet of `len` octets came.
     pub fn on_received(&mut self, len: usize) {
+        // §6.3.7: one who leaves counts BYE packets alone.
+        if !self.leaving {
+            self.average(len);
+        }
+    }
+
+    /// The same for a compound packet with a BYE.
+    pub fn on_received_bye(&mut self, len: usize) {
         self.average(len);
+        if self.leaving {
+            self.members = self.members.saturating_add(1);
+        }
+    }
+
+    /// This participant leaves, and its BYE will have `len` octets. It is due at once in a small
+    /// session; among more than 50 members it waits its turn, lest all who leave together flood the
+    /// others (§6.3.7). When [`handle_timeout`](Self::handle_timeout) says so, send it and
+    /// [`stop`](Self::stop). One who has sent nothing at all leaves without a BYE.
+    pub fn leave(&mut self, len: usize, now: Instant) {
+        if self.leaving || self.due.is_none() {
+            return;
+        }
+        self.leaving = true;
+        if self.members <= SMALL_SESSION {
+            // Not to be reconsidered either.
+            (self.due, self.members_before) = (Some(now), self.members);
+            return;
+        }
+        (self.members, self.members_before, self.senders) = (1, 1, 0);
+        (self.we_sent, self.initial, self.last_sent) = (false, true, now);
+        let len = u16::try_from(len).unwrap_or(u16::MAX);
+        self.average_size = f64::from(len) + f64::from(self.config.transport_overhead);
+        self.due = Some(now + self.interval());
     }
 
     /// A compound packet of `len` octets was sent: sets when the next is due.
@@ -175,6 +213,8 @@ impl RtcpTiming {
 
 /// RFC 3550 §6.3.1: e - 3/2.
 const COMPENSATION: f64 = 1.218_28;
+/// RFC 3550 §6.3.7: up to so many members, a BYE goes out at once.
+const SMALL_SESSION: u32 = 50;
 /// Bounds the arithmetic, whatever the configuration.
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 
@@ -251,5 +291,84 @@ mod tests {
         }
         timing.stop();
         assert!(!timing.handle_timeout(at + Duration::from_secs(60)));
+    }
+
+    /// `rtcp_interval` of appendix A.7 without its random part, and without the compensation.
+    fn appendix_a_7(
+        members: f64,
+        senders: f64,
+        rtcp_bw: f64,
+        sent: bool,
+        size: f64,
+        initial: bool,
+    ) -> f64 {
+        let minimum = if initial { 2.5 } else { 5.0 };
+        let (mut n, mut bandwidth) = (members, rtcp_bw);
+        if senders <= members * 0.25 {
+            if sent {
+                bandwidth *= 0.25;
+                n = senders;
+            } else {
+                bandwidth *= 0.75;
+                n -= senders;
+            }
+        }
+        f64::max(size * n / bandwidth, minimum)
+    }
+
+    #[test]
+    fn intervals_are_those_of_appendix_a_7() {
+        let now = Instant::now();
+        for (members, senders, sent, kbit, size, first) in [
+            (1, 1, true, 64, 100, true),
+            (2, 1, false, 64, 100, false),
+            (4, 1, true, 8, 400, false),
+            (4, 2, true, 8, 400, false),
+            (5, 1, false, 8, 400, true),
+            (100, 25, true, 64, 200, false),
+            (100, 26, false, 64, 200, false),
+            (2000, 1, false, 1000, 120, false),
+            (2000, 1, true, 1000, 120, true),
+        ] {
+            let session_bps = 1000 * kbit;
+            let config = RtcpTimingConfig { session_bps, ..config() };
+            let mut timing = RtcpTiming::new(config, [1; 32], now);
+            timing.set_membership(members, senders, sent, now);
+            (timing.average_size, timing.initial) = (f64::from(size), first);
+            let rtcp_bw = f64::from(session_bps) / 8.0 * 0.05;
+            let expected =
+                appendix_a_7(members.into(), senders.into(), rtcp_bw, sent, size.into(), first);
+            let interval = timing.deterministic_interval().as_secs_f64();
+            assert!(
+                (interval - expected).abs() < 1e-6,
+                "{members} {senders}: {interval} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_bye_waits_its_turn_in_a_crowd_and_no_longer_than_needed() {
+        let now = Instant::now();
+        let config = RtcpTimingConfig { session_bps: 64_000, ..config() };
+        let mut small = RtcpTiming::new(config, [5; 32], now);
+        small.set_membership(50, 1, true, now);
+        small.leave(40, now);
+        assert!(small.handle_timeout(now));
+
+        let mut crowd = RtcpTiming::new(config, [5; 32], now);
+        crowd.set_membership(1000, 1, false, now);
+        crowd.leave(40, now);
+        assert!(!crowd.handle_timeout(now));
+        let due = crowd.poll_timeout().unwrap();
+        assert!(due <= now + Duration::from_secs(4), "as one who is alone");
+        // 500 others leave as well: reconsideration puts it off.
+        (0..500).for_each(|_| crowd.on_received_bye(40));
+        crowd.on_received(1400);
+        assert!(!crowd.handle_timeout(due));
+        let later = crowd.poll_timeout().unwrap();
+        assert!(later > due + Duration::from_secs(20));
+        assert!(crowd.handle_timeout(later));
+        crowd.stop();
+        assert_eq!(crowd.poll_timeout(), None);
     }
 }

@@ -89,7 +89,7 @@ fn a_digit_longer_than_its_field_is_one_digit() {
 
 #[test]
 fn lync_hears_three_packets_at_the_start() {
-    let config = DtmfConfig { start_packets: 3, ..DtmfConfig::default() };
+    let config = linkspan_rtp::ms::dtmf_config(Duration::from_millis(160));
     let start = Instant::now();
     let mut sender = DtmfSender::new(config);
     sender.send("7", start).unwrap();

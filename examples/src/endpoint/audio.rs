@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use linkspan_rtp::{
     DtmfConfig, DtmfReceiver, DtmfSender, PayloadType, RtpHeader, RtpPacket, SequenceNumber, Ssrc,
+    ms,
 };
 
 use super::g722;
@@ -65,10 +66,8 @@ enum Phase {
 impl AudioSource {
     pub(super) fn new(clip: Vec<u8>, digits: &str, repeats: bool, ssrc: u32) -> Self {
         let dtmf = DtmfConfig {
-            duration: Duration::from_millis(100),
             gap: Duration::from_millis(60),
-            start_packets: 3,
-            ..DtmfConfig::default()
+            ..ms::dtmf_config(Duration::from_millis(100))
         };
         Self {
             clip,

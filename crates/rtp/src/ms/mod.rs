@@ -2,13 +2,16 @@
 //!
 //! * [`Feedback`]: video source requests and dominant speakers, in application layer feedback;
 //! * [`PictureLoss`]: the picture loss indication with a request id and priority ids;
-//! * [`ReportExtension`]: what follows the blocks of a sender or receiver report.
+//! * [`ReportExtension`]: what follows the blocks of a sender or receiver report;
+//! * [`dtmf_config`]: telephone events as \[MS-DTMF\] has them.
 
+mod dtmf;
 mod feedback;
 mod picture_loss;
 mod report_extension;
 mod source_request;
 
+pub use dtmf::{LONGEST_DTMF, dtmf_config, is_dtmf};
 pub use feedback::{DominantSpeakers, Feedback};
 pub use picture_loss::PictureLoss;
 pub use report_extension::{
