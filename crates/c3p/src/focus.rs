@@ -525,38 +525,6 @@ impl Focus {
     }
 }
 
-/// The request that a client joins a conference with, in the INVITE to the focus.
-///
-/// `lobby_capable` says that the client can wait to be let in; one that cannot is refused where it
-/// would have to.
-#[must_use]
-pub fn join_request(
-    focus: &str,
-    user: &str,
-    endpoint: &str,
-    display_name: &str,
-    lobby_capable: bool,
-) -> Request {
-    use crate::xml::{Element, Namespace};
-    let mut joining = User::new(user);
-    if !display_name.is_empty() {
-        joining.display_text = Some(display_name.into());
-    }
-    joining.roles = Some(vec![Role::Attendee]);
-    let mut session = Endpoint { entity: endpoint.into(), ..Endpoint::default() };
-    if lobby_capable {
-        let capable = Element::new(Namespace::ConfInfoExtensions2, "lobby-capable");
-        let info = Element::new(Namespace::ConfInfoExtensions, "clientInfo")
-            .with_child(Element::new(Namespace::Separator, "separator"))
-            .with_child(capable.with_text("true"));
-        session.extensions.elements_mut().push(info);
-    }
-    joining.endpoints.push(session);
-    let keys = crate::ConferenceKeys::new(focus);
-    let body = CommandBody::AddUser { keys, user: Box::new(joining) };
-    Request::new(RequestId(0), user, focus, Command::new(body))
-}
-
 fn is_lobby_capable(endpoint: &Endpoint) -> bool {
     let info = endpoint.extensions.element("clientInfo");
     info.and_then(|info| info.child("lobby-capable")).is_some_and(|one| one.text() == "true")

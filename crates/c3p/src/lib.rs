@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod client;
 mod command;
 mod description;
 mod dialog;
@@ -29,13 +30,16 @@ mod uri;
 mod user;
 mod xml;
 
+pub use client::{
+    ClientAction, ClientConfig, ClientEnd, ClientError, ClientEvent, ConferenceClient, join_request,
+};
 pub use command::{Command, CommandBody, LobbyAccess};
 pub use description::{ConfUri, ConfUris, Description};
 pub use dialog::FocusDialog;
 pub use document::{CCCP_XML, CONF_INVITE_XML, CONFERENCE_INFO_XML, Document};
 pub use entity::Entity;
 pub use error::{ParseError, ParseErrorKind};
-pub use focus::{Focus, FocusConfig, FocusEvent, SubscriptionId, join_request};
+pub use focus::{Focus, FocusConfig, FocusEvent, SubscriptionId};
 pub use info::{ConferenceInfo, ConferenceState, ConferenceView, EntityView, State, Users};
 pub use invitation::{Im, Invitation};
 pub use keys::{ConferenceKeys, EndpointKeys, MediaKeys, UserKeys};

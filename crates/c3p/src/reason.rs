@@ -90,7 +90,8 @@ impl Reason {
 /// let diagnostic = Diagnostic::from(error.kind);
 /// assert_eq!((diagnostic.id(), diagnostic.sip_status()), (3006, 400));
 /// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+#[error("{}: {}", self.id(), self.reason())]
 #[non_exhaustive]
 pub enum Diagnostic {
     /// 3000: `from` of the request is not who sent it.
