@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use linkspan_c3p::RosterEvent;
 use linkspan_gateway::{CallId, DropReason, GatewayEvent, Side, StreamId, StreamStatistics};
 use serde_json::{Value, json};
 
@@ -70,6 +71,11 @@ pub fn describe_event(event: &GatewayEvent) -> Option<(String, Value)> {
             format!("failed: {reason}"),
             json!({"event": "failed", "call": call.map(|c| c.to_string()), "reason": reason}),
         ),
+        GatewayEvent::Roster { call, change } => {
+            let change = roster_change(change);
+            let value = json!({"event": "roster", "call": call.to_string(), "change": change});
+            (format!("{call}: {change}"), value)
+        }
         GatewayEvent::Statistics { stream, statistics } => statistics_event(*stream, statistics),
         GatewayEvent::Ended { call, by, status, reason } => (
             format!("{call}: ended: {reason}"),
@@ -80,6 +86,33 @@ pub fn describe_event(event: &GatewayEvent) -> Option<(String, Value)> {
         ),
         _ => return None,
     })
+}
+
+/// A change of a roster in words.
+pub fn roster_change(change: &RosterEvent) -> String {
+    match change {
+        RosterEvent::Joined { user, .. } => format!("{user} joined"),
+        RosterEvent::EnteredLobby { user } => format!("{user} waits in the lobby"),
+        RosterEvent::Left { user } => format!("{user} left"),
+        RosterEvent::RoleChanged { user, role } => {
+            format!("{user} is {}", role.as_ref().map_or("without a role", |role| role.as_str()))
+        }
+        RosterEvent::Muted { user, media } => format!("{user}: {media} muted"),
+        RosterEvent::Unmuted { user, media } => format!("{user}: {media} heard again"),
+        RosterEvent::SharingStarted { user } => format!("{user} shows a screen"),
+        RosterEvent::SharingStopped { user } => format!("{user} shows no screen any more"),
+        RosterEvent::SessionAdded { user, session_type } => format!("{user}: with {session_type}"),
+        RosterEvent::SessionRemoved { user, session_type } => {
+            format!("{user}: without {session_type}")
+        }
+        RosterEvent::DominantSpeaker { user } => {
+            format!("{} speaks", user.as_ref().map_or("nobody", |user| user.as_str()))
+        }
+        RosterEvent::Locked(locked) => (if *locked { "locked" } else { "open" }).into(),
+        RosterEvent::ViewChanged { entity } => format!("{entity} has another view"),
+        RosterEvent::Ended => "the conference is over".into(),
+        other => format!("{other:?}"),
+    }
 }
 
 fn statistics_event(stream: StreamId, statistics: &StreamStatistics) -> (String, Value) {
@@ -132,6 +165,7 @@ pub(crate) fn call_of_event(event: &GatewayEvent) -> Option<CallId> {
         GatewayEvent::Decided { call, .. } | GatewayEvent::Failed { call, .. } => *call,
         GatewayEvent::Call { call, .. }
         | GatewayEvent::Translated { call, .. }
+        | GatewayEvent::Roster { call, .. }
         | GatewayEvent::Ended { call, .. } => Some(*call),
         GatewayEvent::Stream { stream, .. }
         | GatewayEvent::Connected { stream, .. }

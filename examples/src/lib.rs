@@ -7,6 +7,7 @@ mod audio;
 mod driver;
 mod endpoint;
 mod events;
+mod focus_host;
 mod limiter;
 mod logging;
 mod media_net;
@@ -26,7 +27,8 @@ pub use driver::{GatewayDriver, GatewayHandle, MediaTotals, Snapshot, resolve, t
 pub use endpoint::{
     CallError, CallPlan, CallReport, Endpoint, EndpointConfig, StreamReport, VideoClip,
 };
-pub use events::describe_event;
+pub use events::{describe_event, roster_change};
+pub use focus_host::FocusHost;
 pub use limiter::Limiter;
 pub use logging::log_to_stderr;
 pub use media_net::{Datagram, MediaNet};

@@ -2,7 +2,7 @@ use crate::description::Description;
 use crate::entity::Entity;
 use crate::info::{ConferenceInfo, ConferenceState, Users};
 use crate::roster::Participant;
-use crate::token::{EndpointStatus, McuType, MediaStatus, MediaType, Role};
+use crate::token::{EndpointStatus, McuType, MediaFilter, MediaStatus, MediaType, Role};
 use crate::user::{Endpoint, Media, User};
 
 impl ConferenceInfo {
@@ -48,6 +48,79 @@ impl ConferenceInfo {
             users: Some(Users { list, ..Users::default() }),
             ..Self::default()
         }
+    }
+}
+
+impl ConferenceInfo {
+    /// The roster of a standards-side bridge for a Lync subscriber, under another address.
+    ///
+    /// The opposite of [`to_standard`](Self::to_standard): moderators are presenters, everybody
+    /// has an endpoint at the focus and one with sound and picture, whose streams carry Lync's
+    /// labels; `muted-via-focus` is a blocked stream, `pending` the lobby.
+    ///
+    /// ```
+    /// use linkspan_c3p::{ConferenceInfo, MediaType, Participant};
+    ///
+    /// let body = br#"<conference-info xmlns="urn:ietf:params:xml:ns:conference-info"
+    ///     entity="sip:bridge@video.example"><users><user entity="sip:room@video.example">
+    ///     <endpoint entity="sip:room@video.example"><status>muted-via-focus</status>
+    ///     <media id="1"><type>audio</type></media></endpoint></user></users></conference-info>"#;
+    /// let lync = ConferenceInfo::parse(body)?.to_lync("sip:room7@gw.example");
+    /// assert!(Participant::new(&lync.users()[0]).is_muted(&MediaType::Audio));
+    /// # Ok::<(), linkspan_c3p::ParseError>(())
+    /// ```
+    #[must_use]
+    pub fn to_lync(&self, entity: &str) -> Self {
+        let plain = self.to_standard(entity);
+        let list = self.users().iter().map(lync_user).collect();
+        Self { users: Some(Users { list, ..Users::default() }), ..plain }
+    }
+}
+
+fn lync_user(user: &User) -> User {
+    let mut lync = User::new(&user.entity);
+    let shown = Participant::new(user).display_name();
+    lync.display_text = user.display_text.as_ref().map(|_| shown.into());
+    let presents = |role: &Role| {
+        ["moderator", "chair", "host", "presenter"]
+            .iter()
+            .any(|word| role.as_str().eq_ignore_ascii_case(word))
+    };
+    let is_presenter = user.roles.iter().flatten().any(presents);
+    lync.roles = Some(vec![if is_presenter { Role::Presenter } else { Role::Attendee }]);
+    let mut focus = Endpoint::new(&format!("{};focus", user.entity), McuType::Focus);
+    let waits = user.endpoints.iter().any(|one| one.status == Some(EndpointStatus::Pending));
+    let is_in = user.endpoints.iter().any(Endpoint::is_connected);
+    focus.status = Some(match (waits, is_in) {
+        (_, true) => EndpointStatus::Connected,
+        (true, false) => EndpointStatus::OnHold,
+        (false, false) => EndpointStatus::Disconnected,
+    });
+    lync.endpoints.push(focus);
+    lync.endpoints.extend(user.endpoints.iter().map(lync_endpoint));
+    lync
+}
+
+fn lync_endpoint(endpoint: &Endpoint) -> Endpoint {
+    let is_muted = endpoint.status == Some(EndpointStatus::MutedViaFocus);
+    let media = endpoint.media.iter().filter_map(|media| {
+        let label = match media.kind.as_ref()? {
+            MediaType::Audio => "main-audio",
+            MediaType::Video => "main-video",
+            _ => return None,
+        };
+        let mut stream = Media::new(&media.id, media.kind.clone()?);
+        stream.label = Some(label.into());
+        stream.status = Some(media.status.clone().unwrap_or(MediaStatus::SendRecv));
+        let blocked = is_muted && media.kind == Some(MediaType::Audio);
+        stream.ingress_filter = blocked.then_some(MediaFilter::Block);
+        Some(stream)
+    });
+    Endpoint {
+        media: media.collect(),
+        status: if is_muted { Some(EndpointStatus::Connected) } else { endpoint.status.clone() },
+        joining_method: endpoint.joining_method.clone(),
+        ..Endpoint::new(&endpoint.entity, McuType::AudioVideo)
     }
 }
 
@@ -148,7 +221,7 @@ mod tests {
         let mut session = Endpoint::new("{2}", McuType::AudioVideo);
         session.status = Some(EndpointStatus::Connected);
         let mut audio = Media::new("1", MediaType::Audio);
-        audio.ingress_filter = Some(crate::MediaFilter::Block);
+        audio.ingress_filter = Some(MediaFilter::Block);
         session.media.push(audio);
         user.endpoints.push(session);
         let mut sharing = Endpoint::new("{3}", McuType::ApplicationSharing);

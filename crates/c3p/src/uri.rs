@@ -201,7 +201,8 @@ fn conference_uri(text: &str) -> nom::IResult<&str, ConferenceUri> {
 }
 
 fn conference_uri_with_query(text: &str) -> nom::IResult<&str, ConferenceUri> {
-    terminated(address, opt(preceded(tag("?"), rest))).parse(text)
+    let query = opt(preceded(tag("?"), rest));
+    nom::combinator::all_consuming(terminated(address, query)).parse(text)
 }
 
 /// `sip:user@domain;gruu;opaque=app:conf:…`, the parameters in either order.
@@ -343,6 +344,9 @@ mod tests {
             "https:///a/K7",
         ] {
             assert_eq!(text.parse::<JoinLink>(), Err(UriError), "{text}");
+        }
+        for text in ["conf:sip:a@x;gruu;opaque=app:conf:focus:id:K7-8", "conf:", "conf:sip:a@x"] {
+            assert_eq!(ConferenceUri::from_link(text), Err(UriError), "{text}");
         }
         let typed = "conf:sip:a%40x%3Bgruu%3Bopaque=app:conf:focus:id:K7%3Fconf-key=1";
         assert_eq!(ConferenceUri::from_link(typed).unwrap(), ConferenceUri::focus("a@x", "K7"));

@@ -98,6 +98,13 @@ pub enum GatewayEvent {
         /// What failed.
         reason: String,
     },
+    /// Something changed on the roster of the conference that a call is in.
+    Roster {
+        /// The call.
+        call: CallId,
+        /// What changed.
+        change: linkspan_c3p::RosterEvent,
+    },
     /// The last figures of a stream that has ended.
     Statistics {
         /// The stream.
@@ -126,6 +133,8 @@ pub enum CallState {
     Opening,
     /// The second leg's INVITE is out.
     Calling,
+    /// The caller waits in the lobby of a conference.
+    Waiting,
     /// The callee rings.
     Ringing,
     /// The callee sends early media.
@@ -143,6 +152,7 @@ impl CallState {
         match self {
             Self::Opening => "opening",
             Self::Calling => "calling",
+            Self::Waiting => "waiting",
             Self::Ringing => "ringing",
             Self::EarlyMedia => "early-media",
             Self::Active => "active",

@@ -11,6 +11,7 @@ use crate::deadlines::Deadlines;
 use crate::event::{CallSummary, GatewayCounters, GatewayEvent};
 use crate::id::{CallId, Side};
 use crate::media::{MediaCommand, MediaEvent};
+use crate::signalling::conference;
 use crate::signalling::{Call, Core, NewCall, call_of, show, stray};
 
 /// The signalling half of a gateway: a back-to-back user agent between two sides.
@@ -123,6 +124,7 @@ impl Gateway {
             }
         }
         self.core.tell_refusals(now);
+        conference::handle_timeout(&mut self.core, now);
         while let Some(id) = self.deadlines.take_due(now) {
             self.with_call(id, now, |call, core| call.handle_timeout(core, now));
         }
@@ -164,6 +166,7 @@ impl Gateway {
             agents.standard.poll_timeout(),
             self.deadlines.next(),
             self.core.refusals.poll_timeout(),
+            self.core.conferences.poll_timeout(),
         ];
         times.into_iter().flatten().min()
     }
@@ -197,6 +200,12 @@ impl Gateway {
     /// What each call is doing, in the order in which they came.
     pub fn summaries(&self) -> impl Iterator<Item = CallSummary> + '_ {
         self.calls.values().map(Call::summary)
+    }
+
+    /// The conference that a call is in, as its roster has it so far.
+    #[must_use]
+    pub fn conference(&self, call: CallId) -> Option<&linkspan_c3p::Conference> {
+        self.core.conferences.roster(call)
     }
 
     /// The call that a message which has come or goes by `path` belongs to, while there is one: for
@@ -288,8 +297,14 @@ impl Gateway {
             for side in [Side::Lync, Side::Standard] {
                 while let Some(event) = self.core.agent(side).poll_event() {
                     quiet = false;
-                    self.handle_ua(side, event, now);
+                    if !conference::heard(&mut self.core, side, &event, now) {
+                        self.handle_ua(side, event, now);
+                    }
                 }
+            }
+            while let Some((id, effect)) = self.core.conferences.next_effect() {
+                quiet = false;
+                self.with_call(id, now, |call, core| call.conference_says(core, effect, now));
             }
             if quiet {
                 return;

@@ -16,9 +16,9 @@ mod routing;
 mod signalling;
 
 pub use config::{
-    AddressRange, AudioCodec, Config, ConfigError, DomainPattern, Encryption, H264, IceKind,
-    Listener, NextHop, NextHopError, PacketizationModes, PatternError, Problem, Route, SideConfig,
-    SignallingTransport,
+    AddressRange, AudioCodec, ConferenceAlias, Config, ConfigError, DomainPattern, Encryption,
+    H264, IceKind, Listener, NextHop, NextHopError, PacketizationModes, PatternError, Problem,
+    Route, SideConfig, SignallingTransport,
 };
 pub use event::{CallState, CallSummary, GatewayCounters, GatewayEvent, LadderLine};
 pub use gateway::Gateway;

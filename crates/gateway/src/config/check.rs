@@ -45,6 +45,7 @@ impl Config {
         check_side(Side::Lync, &self.lync, &mut report);
         check_side(Side::Standard, &self.standard, &mut report);
         self.check_routes(&mut report);
+        self.check_conferences(&mut report);
         self.check_overlap(&mut report);
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
     }
@@ -60,6 +61,17 @@ impl Config {
             let udp = |hop: &super::NextHop| hop.transport == SignallingTransport::Udp;
             if route.to == Side::Lync && route.next_hops.iter().any(udp) {
                 report(format!("routes[{n}].next-hops"), "lync has no UDP");
+            }
+        }
+    }
+
+    fn check_conferences(&self, report: &mut impl FnMut(String, &'static str)) {
+        for (n, alias) in self.conferences.iter().enumerate() {
+            // One that is built from what is dialled cannot be judged here.
+            if alias.focus.is_some() && alias.resolve("", "").is_none() {
+                let reason =
+                    "expected the address of a focus, or a join link with organizer-domain";
+                report(format!("conferences[{n}].focus"), reason);
             }
         }
     }

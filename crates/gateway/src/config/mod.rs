@@ -1,6 +1,7 @@
 //! What an operator decides: addresses, routes, encryption, limits.
 
 mod check;
+mod conference;
 #[cfg(feature = "serde")]
 mod file;
 mod hop;
@@ -8,6 +9,8 @@ mod route;
 mod side;
 
 pub use check::{ConfigError, Problem};
+pub use conference::ConferenceAlias;
+pub(crate) use conference::focus_of;
 pub use hop::{NextHop, NextHopError};
 pub use route::{DomainPattern, PatternError, Route};
 pub use side::{
@@ -66,6 +69,9 @@ pub struct Config {
     pub standard: SideConfig,
     /// Where calls go: the first exact match, else the first suffix match.
     pub routes: Vec<Route>,
+    /// What standards-side callers dial to join Lync conferences; the first that matches counts,
+    /// before any route. The way there is the route of the organiser's domain.
+    pub conferences: Vec<ConferenceAlias>,
     /// Upper bound on video in kbit/s, written into both sides' descriptions and requests
     /// (`MaxVideoRateAllowed` and its like).
     pub max_video_kbps: u32,
@@ -83,6 +89,7 @@ impl Default for Config {
             lync: SideConfig::lync(),
             standard: SideConfig::standard(),
             routes: Vec::new(),
+            conferences: Vec::new(),
             max_video_kbps: 4_000,
             timers: Timers::default(),
             limits: Limits::default(),

@@ -50,6 +50,14 @@ pub enum MediaCommand {
         /// The stream that it is to arrive on.
         stream: StreamId,
     },
+    /// Stop passing on what arrives on a stream, or go on: the conference mutes its sender, or
+    /// does no more.
+    Mute {
+        /// The stream.
+        stream: StreamId,
+        /// Stop.
+        muted: bool,
+    },
     /// Take a stream down; answered by [`MediaEvent::Closed`] with its last statistics.
     Close {
         /// The stream.
@@ -67,6 +75,7 @@ impl MediaCommand {
             | Self::Open { stream, .. }
             | Self::Connect { stream, .. }
             | Self::RequestKeyframe { stream }
+            | Self::Mute { stream, .. }
             | Self::Close { stream } => *stream,
         }
     }

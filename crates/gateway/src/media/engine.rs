@@ -96,6 +96,12 @@ impl MediaEngine {
                     self.settle(at, now);
                 }
             }
+            MediaCommand::Mute { stream, muted } => {
+                let at = self.ids.get(&stream).copied();
+                if let Some(stream) = at.and_then(|at| self.stream(at)) {
+                    stream.mute(muted, now);
+                }
+            }
             MediaCommand::Close { stream } => self.close(stream),
             MediaCommand::Bind { .. } | MediaCommand::Unbind { .. } => {}
         }

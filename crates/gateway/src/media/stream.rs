@@ -40,6 +40,8 @@ pub(super) struct Stream {
     pub(super) gate: RequestGate,
     /// The peer has asked for no video (`SOURCE_NONE`).
     pub(super) paused: bool,
+    /// The conference takes nothing of what comes in.
+    muted: bool,
     pub(super) was_connected: bool,
     pub(super) drops: Drops,
     /// Where the engine keeps the peer across the bridge.
@@ -95,6 +97,7 @@ impl Stream {
             source_request: SourceRequest::default(),
             gate: RequestGate::default(),
             paused: false,
+            muted: false,
             was_connected: false,
             drops: Drops::default(),
             peer: None,
@@ -120,7 +123,19 @@ impl Stream {
     }
 
     pub(super) fn receives(&self) -> bool {
+        !self.muted && self.takes()
+    }
+
+    fn takes(&self) -> bool {
         self.agreed.as_ref().is_some_and(|a| a.receives)
+    }
+
+    /// The conference mutes the sender, or does no more.
+    pub(super) fn mute(&mut self, muted: bool, now: Instant) {
+        if self.muted && !muted && self.kind == StreamKind::Video {
+            self.wish.want(now);
+        }
+        self.muted = muted;
     }
 
     /// New values for the stream, the first ones or later ones.
@@ -131,8 +146,8 @@ impl Stream {
     ) -> Result<(), super::ConnectError> {
         let (send, receive) = (agreed.send_key.clone(), agreed.receive_key.clone());
         self.transport.connect(agreed.remote.clone(), send, receive, now)?;
-        let started = !self.receives() && agreed.receives;
-        let stopped = self.receives() && !agreed.receives;
+        let started = !self.takes() && agreed.receives;
+        let stopped = self.takes() && !agreed.receives;
         if self.kind == StreamKind::Video {
             let codec = agreed.formats.first().map(|f| f.codec);
             if codec != self.video.as_ref().map(VideoPath::codec) {

@@ -62,6 +62,9 @@ impl Call {
             let _ = core.agent(callee).bye(session, Headers::new(), now);
             return;
         }
+        let contact = response.headers.first("Contact").and_then(|v| sip::NameAddr::parse(v).ok());
+        // RFC 4579 §5.1
+        self.bridge = contact.filter(|c| c.params.contains("isfocus")).map(|_| session);
         let description = match self.read_body(core, &response.headers, response.to_body()) {
             Some(Ok(described)) => self.take_answer(core, described, now),
             Some(Err(error)) => Err(core_refusal(error)),
@@ -100,6 +103,7 @@ impl Call {
         let longest = core.config.limits.call_seconds;
         self.ends_at = (longest > 0).then(|| now + std::time::Duration::from_secs(longest));
         core.counters.calls_answered += 1;
+        super::conference::session_answered(core, self, now);
         self.show_activity(core);
         self.connectivity_changed(core, now);
     }

@@ -51,6 +51,10 @@ pub(crate) struct Call {
     pub(super) deadline: Option<Instant>,
     pub(super) ends_at: Option<Instant>,
     pub(super) ended: Option<Outcome>,
+    /// The conference that the caller wants to be in.
+    pub(super) conference: Option<super::conference::Membership>,
+    /// The callee is a conference itself, in that dialog.
+    pub(super) bridge: Option<sip::SessionId>,
     /// The next hop has responded.
     pub(super) hop_lives: bool,
     pub(super) since: Instant,
@@ -273,6 +277,7 @@ impl Call {
             return;
         }
         self.phase = Phase::Ending;
+        super::conference::leave(core, self.id, now);
         self.later = None;
         self.ends_at = None;
         self.deadline = Some(now + LAST_WAIT);

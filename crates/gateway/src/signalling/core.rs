@@ -8,6 +8,7 @@ use linkspan_sip as sip;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
+use super::conference::Conferences;
 use super::hops::FailedHops;
 use super::refusals::Refusals;
 use crate::config::{Config, SideConfig};
@@ -58,6 +59,7 @@ pub(crate) struct Core {
     pub(crate) mark: String,
     pub(crate) failed_hops: FailedHops,
     pub(crate) refusals: Refusals,
+    pub(crate) conferences: Conferences,
     events: VecDeque<GatewayEvent>,
     rng: ChaCha20Rng,
 }
@@ -87,6 +89,7 @@ impl Core {
             mark,
             failed_hops: FailedHops::default(),
             refusals: Refusals::default(),
+            conferences: Conferences::default(),
             events: VecDeque::new(),
             rng,
         }
@@ -202,7 +205,7 @@ fn base64(octets: &[u8]) -> String {
 }
 
 /// The methods that the gateway answers.
-const ALLOW: [sip::Method; 10] = [
+const ALLOW: [sip::Method; 12] = [
     sip::Method::Invite,
     sip::Method::Ack,
     sip::Method::Bye,
@@ -213,6 +216,9 @@ const ALLOW: [sip::Method; 10] = [
     sip::Method::Prack,
     sip::Method::Notify,
     sip::Method::Benotify,
+    // RFC 4579: rosters and additions, in calls that are in a conference.
+    sip::Method::Subscribe,
+    sip::Method::Refer,
 ];
 
 #[cfg(test)]

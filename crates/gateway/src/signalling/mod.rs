@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod call;
+pub(crate) mod conference;
 mod convert;
 mod core;
 mod headers;

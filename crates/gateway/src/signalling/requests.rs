@@ -20,6 +20,9 @@ impl Call {
         request: &sip::Request,
         now: Instant,
     ) {
+        if self.conference_request(core, side, id, request, now) {
+            return;
+        }
         let status = match request.method {
             Method::Update if request.body.is_empty() => StatusCode::OK,
             Method::Update => return self.reoffered(core, side, id, request, now),

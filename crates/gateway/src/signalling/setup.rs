@@ -9,6 +9,7 @@ use sip::{Headers, StatusCode};
 
 use super::body::{self, Described};
 use super::call::{Call, Exchange, Leg, Outcome, Phase, Target};
+use super::conference;
 use super::convert;
 use super::core::{Both, Core};
 use super::headers::{self, MARK};
@@ -43,12 +44,14 @@ impl Call {
         let mark = core.mark.as_str();
         let visited = request.headers.all(MARK).any(|value| value.trim() == mark);
         let hops = request.headers.first("Max-Forwards");
+        let conference = conference::dialled(&config, new.side, &request.uri);
+        let dialled = conference.as_ref().unwrap_or(&request.uri);
         let query = RouteQuery {
             from: new.side,
             peer: new.path.remote.ip(),
-            scheme: request.uri.scheme(),
-            user: headers::user_of(&request.uri),
-            host: request.uri.host(),
+            scheme: dialled.scheme(),
+            user: headers::user_of(dialled),
+            host: dialled.host(),
             phone: request.uri.as_ref().is_tel()
                 || request.uri.param("user").is_some_and(|v| v.eq_ignore_ascii_case("phone")),
             // RFC 3261 §8.1.1.6: 70 where there is none.
@@ -81,10 +84,13 @@ impl Call {
                 return None;
             }
         };
-        let Some(target) = target(core, new, host, query.max_forwards) else {
+        let Some(mut target) = target(core, new, host, query.max_forwards) else {
             refuse(core, new, 400, None, "From or Request-URI cannot be used", now);
             return None;
         };
+        if let Some(focus) = &conference {
+            target.uri = focus.clone();
+        }
         let mut hops: Vec<_> = route
             .next_hops
             .iter()
@@ -93,6 +99,9 @@ impl Call {
             .collect();
         core.failed_hops.sort(&mut hops, now);
         let mut call = Self::new(core, new, target, described, hops.into(), now);
+        if let Some(focus) = conference {
+            call.enrol(&focus);
+        }
         core.sessions.insert((new.side, new.session), new.id);
         call.open_media(core, now);
         Some(call)
@@ -147,6 +156,8 @@ impl Call {
             deadline: None,
             ends_at: None,
             ended: None,
+            conference: None,
+            bridge: None,
             hop_lives: false,
             since: now,
         }
@@ -258,7 +269,11 @@ impl Call {
                 core.tell(GatewayEvent::Translated { call, from: caller, what, explanation });
                 self.offered = Some(offered);
                 self.phase = Phase::Calling;
-                self.try_next_hop(core, now);
+                if self.conference.is_some() {
+                    self.join_conference(core, now);
+                } else {
+                    self.try_next_hop(core, now);
+                }
             }
             Err(refusal) => {
                 core.counters.descriptions_refused += 1;
@@ -381,6 +396,12 @@ impl Call {
             core.sessions.remove(&(callee, session));
         }
         core.call_ids.remove(&(callee, std::mem::take(&mut leg.call_id).into()));
+        if self.conference.is_some() {
+            self.deadline = None;
+            self.best = Some(rejection);
+            conference::session_refused(core, self.id, status, now);
+            return;
+        }
         let keep = self
             .best
             .as_ref()

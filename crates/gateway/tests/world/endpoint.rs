@@ -134,6 +134,10 @@ pub(crate) struct Endpoint {
     pub(crate) agreed: Option<sdp::Agreed>,
     pub(crate) direction: sdp::Direction,
     pub(crate) waiting: Option<sip::RequestId>,
+    /// The conference that it hosts.
+    pub(crate) focus: Option<super::focus_host::FocusHost>,
+    /// A conference: says so in its Contact.
+    pub(crate) is_focus: bool,
 }
 
 pub(crate) struct Stream {
@@ -203,6 +207,8 @@ impl Endpoint {
             agreed: None,
             direction: sdp::Direction::SendRecv,
             waiting: None,
+            focus: None,
+            is_focus: false,
         }
     }
 
@@ -269,7 +275,11 @@ impl Endpoint {
             Side::Lync => format!("sip:alice@{};transport=tls", self.address),
             Side::Standard => format!("sip:room7@{};transport=tcp", self.address),
         };
-        NameAddr::new(Uri::parse(&uri).unwrap())
+        let mut contact = NameAddr::new(Uri::parse(&uri).unwrap());
+        if self.is_focus {
+            contact.params.set_flag("isfocus");
+        }
+        contact
     }
 
     pub(crate) fn hang_up(&mut self, now: Instant) {
@@ -447,7 +457,10 @@ impl Endpoint {
 
     fn pump(&mut self, now: Instant) {
         while let Some(event) = self.ua.poll_event() {
-            self.react(event, now);
+            let host = self.focus.as_mut();
+            if !host.is_some_and(|host| host.handle(&mut self.ua, &event, now)) {
+                self.react(event, now);
+            }
         }
     }
 
@@ -516,6 +529,8 @@ impl Endpoint {
                 self.ended = true;
                 self.streams.iter_mut().for_each(|s| s.next = None);
             }
+            // BYEs of several dialogs may cross.
+            UaEvent::Refused { .. } if self.focus.is_some() => {}
             UaEvent::Refused { error, .. } => panic!("the gateway sent nonsense: {error}"),
             _ => {}
         }

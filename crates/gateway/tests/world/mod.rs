@@ -2,6 +2,10 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub(crate) mod endpoint;
+// The stand-in of the examples, which are in the same repository.
+#[allow(unreachable_pub, reason = "public where it comes from")]
+#[path = "../../../../examples/src/focus_host.rs"]
+pub(crate) mod focus_host;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::SocketAddr;
