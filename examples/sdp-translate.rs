@@ -16,7 +16,7 @@ use clap::{Parser, ValueEnum};
 use linkspan_examples::{Report, Style};
 use linkspan_sdp::{
     EncryptionLevel, LocalMedia, Profile, SessionDescription,
-    translate::{self, MediaOutcome, Outcome},
+    translate::{self, MediaOutcome},
 };
 use serde_json::json;
 
@@ -82,11 +82,13 @@ fn run(arguments: &Arguments, report: &Report) -> Result<(), Box<dyn Error>> {
         port = port.saturating_add(2);
     }
     let translated = translate::offer(&offer, &from, &to, &locals)?;
-    let explain: Vec<String> = translated.explain.iter().map(ToString::to_string).collect();
+    let lines = translated.explain_lines();
+    let explain: Vec<String> =
+        translated.explain.iter().chain(&lines).map(ToString::to_string).collect();
     let outcomes: Vec<String> = (0..translated.description.media.len())
         .map(|index| {
             let of = |m: &&MediaOutcome| m.b_index == Some(index);
-            translated.media.iter().find(of).map_or_else(String::new, outcome)
+            translated.media.iter().find(of).map_or_else(String::new, |m| m.outcome.to_string())
         })
         .collect();
     let mut line = print::line(&translated.description, &outcomes, &explain);
@@ -94,7 +96,13 @@ fn run(arguments: &Arguments, report: &Report) -> Result<(), Box<dyn Error>> {
         let source: Vec<_> = translated
             .media
             .iter()
-            .map(|m| json!({ "kind": m.kind.token(), "outcome": outcome(m), "to": m.b_index }))
+            .map(|m| {
+                let formats: Vec<String> = m.formats.iter().map(ToString::to_string).collect();
+                json!({
+                    "kind": m.kind.token(), "outcome": m.outcome.to_string(), "to": m.b_index,
+                    "formats": formats,
+                })
+            })
             .collect();
         object.insert("source".into(), json!(source));
     }
@@ -107,14 +115,6 @@ fn run(arguments: &Arguments, report: &Report) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-fn outcome(media: &MediaOutcome) -> String {
-    match media.outcome {
-        Outcome::Mapped => "mapped".into(),
-        Outcome::Refused(why) => format!("refused: {why}"),
-        Outcome::Dropped(why) => format!("dropped: {why}"),
-    }
 }
 
 fn level(name: &str) -> Result<EncryptionLevel, String> {

@@ -10,7 +10,7 @@ use linkspan_sdp::{
     Agreed, AgreedMedia, Candidate, Codec, Crypto, Description, Dialect, Direction,
     EncryptionLevel, LocalMedia, MediaKind, Profile, RefusalReason, Session, SessionDescription,
     ms,
-    translate::{self, Outcome, Side},
+    translate::{self, Explanation, FormatFate, MediaOutcome, Outcome, Side},
 };
 use proptest::prelude::*;
 
@@ -293,13 +293,20 @@ proptest! {
         let (offer, pending) = alice.offer(&caller);
         let Ok(toward) = translate::offer(&offer, &a, &b, &far) else { return Ok(()) };
         prop_assert_eq!(toward.media.len(), offer.media.len());
-        let said = |index: usize| toward.explain.iter().any(|e| e.media == Some(index));
-        prop_assert!((0..offer.media.len()).all(said));
+        assert_total(&offer, &toward.media, &toward.explain, &toward.explain_lines());
         let Ok((answer, _)) = bob.answer(&toward.description, &callee) else { return Ok(()) };
         let port = |index: usize| LocalMedia { rtp_port: 2_000, ..near[index % near.len()].clone() };
         let near: Vec<LocalMedia> = (0..offer.media.len()).map(port).collect();
         let Ok(back) = translate::answer(&answer, &toward, &near) else { return Ok(()) };
         let agreed = pending.accept(&back.description).unwrap();
+        for (media, view) in back.media.iter().zip(offer.media_views()) {
+            // What the answer did not take has its reason by now.
+            prop_assert!(media.formats.iter().map(|f| f.format.as_str()).eq(view.formats()));
+            for format in &media.formats {
+                let goes = media.codecs.iter().any(|c| c.a_pt.to_string() == format.format);
+                prop_assert_eq!(goes, matches!(format.fate, FormatFate::Mapped(_)), "{}", format);
+            }
+        }
         for (media, agreed) in back.media.iter().zip(&agreed.media) {
             prop_assert_eq!(media.outcome == Outcome::Mapped, agreed.accepted);
             prop_assert_eq!(media.codecs.is_empty(), !agreed.accepted);
@@ -320,6 +327,33 @@ proptest! {
         let used = |d: &SessionDescription| -> Vec<bool> { d.media.iter().map(|m| m.port != 0).collect() };
         prop_assert_eq!(used(&again.description), used(&back.description));
         prop_assert_eq!(again.description.media.len(), offer.media.len());
+    }
+}
+
+/// Every section, every format and every line has a stated outcome.
+fn assert_total(
+    offer: &SessionDescription,
+    media: &[MediaOutcome],
+    explain: &[Explanation],
+    lines: &[Explanation],
+) {
+    for (index, view) in offer.media_views().enumerate() {
+        let about = |subject: &str| -> Vec<&str> {
+            let of = |e: &&Explanation| e.media == Some(index) && e.subject == subject;
+            explain.iter().filter(of).map(|e| e.text.as_str()).collect()
+        };
+        assert_eq!(about("section").len(), 1, "{explain:#?}");
+        let formats: Vec<&str> = view.formats().collect();
+        let said: Vec<&str> =
+            about("codec").iter().map(|text| text.split(' ').next().unwrap()).collect();
+        assert_eq!(said, formats, "{explain:#?}");
+        let outcomes: Vec<&str> = media[index].formats.iter().map(|f| f.format.as_str()).collect();
+        assert_eq!(outcomes, formats);
+        for attribute in view.attributes() {
+            let name = format!("a={}", attribute.name);
+            let of = |e: &&Explanation| e.media == Some(index) && e.text.starts_with(&name);
+            assert!(lines.iter().any(|e| of(&e)), "{name}: {lines:#?}");
+        }
     }
 }
 

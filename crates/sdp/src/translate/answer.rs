@@ -2,8 +2,8 @@
 
 use super::outcome::Plan;
 use super::{
-    CodecMap, Explanation, MediaOutcome, OfferTranslation, Outcome, Side, Transform, Translation,
-    Why,
+    CodecMap, Explanation, FormatFate, MediaOutcome, OfferTranslation, Outcome, Side, Transform,
+    Translation, Why, WhyDropped,
 };
 use crate::negotiate::address_of;
 use crate::negotiate::answer::{Answering, accept, refuse, unusable};
@@ -88,6 +88,7 @@ pub(super) fn translate(
         if !mapped {
             outcome.codecs.clear();
         }
+        settle_formats(&mut outcome, offerer);
         let far = plan.and_then(|plan| far_agreed.get(plan.far).cloned());
         let near = mapped.then_some(agreed);
         (outcome.a, outcome.b) = match offerer {
@@ -172,6 +173,23 @@ fn codec_map(joined: &Joined<'_>, offerer: Side) -> CodecMap {
     }
 }
 
+/// Formats that the other side did not take, or whose section it refused.
+fn settle_formats(outcome: &mut MediaOutcome, offerer: Side) {
+    let why = match outcome.outcome {
+        Outcome::Mapped => WhyDropped::NotAnswered,
+        Outcome::Refused(why) | Outcome::Dropped(why) => WhyDropped::Section(why),
+    };
+    for format in &mut outcome.formats {
+        let goes_on = outcome.codecs.iter().any(|map| {
+            let number = if offerer == Side::A { map.a_pt } else { map.b_pt };
+            format.format == number.to_string()
+        });
+        if !goes_on && matches!(format.fate, FormatFate::Mapped(_)) {
+            format.fate = FormatFate::Dropped(why);
+        }
+    }
+}
+
 /// What we ask of the offerer: no more than the other side takes.
 fn video_kbps(ours: Option<u32>, far: &AgreedMedia) -> Option<u32> {
     let limit = far.send_limit_bps.and_then(|bps| u32::try_from(bps / 1_000).ok());
@@ -192,8 +210,7 @@ fn describe(outcome: &MediaOutcome) -> String {
                 .collect();
             format!("{kind} joined: {}", maps.join(", "))
         }
-        Outcome::Refused(why) => format!("{kind} refused: {why}"),
-        Outcome::Dropped(why) => format!("{kind} dropped: {why}"),
+        other => format!("{kind} {other}"),
     }
 }
 
@@ -201,6 +218,7 @@ fn unknown(view: &MediaView<'_>) -> MediaOutcome {
     MediaOutcome {
         kind: view.kind(),
         outcome: Outcome::Dropped(Why::Unused),
+        formats: Vec::new(),
         codecs: Vec::<CodecMap>::new(),
         a: None,
         b: None,

@@ -1,6 +1,6 @@
 //! Which codec of one side is which of the other.
 
-use super::{Transform, Why};
+use super::{FormatFate, FormatOutcome, Transform, Why, WhyDropped};
 use crate::negotiate::codecs::{Chosen, codecs_of, match_codec};
 use crate::{Codec, MediaKind, MediaView};
 
@@ -36,61 +36,69 @@ pub(super) fn far_codecs(
     codecs
 }
 
-/// What happened to each offered codec, for the explanation.
-pub(super) fn explain_codecs(
+/// What becomes of each format of a section that is joined, in its order.
+pub(super) fn formats(
     view: &MediaView<'_>,
     planned: &[(Chosen, Vec<(Codec, Transform)>)],
     far: &[Codec],
-) -> Vec<String> {
+) -> Vec<FormatOutcome> {
     let offered = codecs_of(view);
-    let unmapped = view
-        .payload_types()
-        .filter(|number| !offered.iter().any(|(pt, _)| number == pt))
-        .map(|number| format!("{number} dropped: no rtpmap says what it is"));
-    let mapped = offered.iter().map(|(pt, codec)| {
+    let of = |format: &str| {
+        let number: Option<u8> = crate::mline::decimal(format);
+        let Some((pt, codec)) = offered.iter().find(|(pt, _)| Some(*pt) == number) else {
+            return FormatOutcome::dropped(format, "", WhyDropped::Unmapped);
+        };
         let plan = planned.iter().find(|(chosen, _)| chosen.payload_type == *pt);
-        let kept: Vec<String> = plan
+        let kept: Vec<(Codec, Transform)> = plan
             .into_iter()
             .flat_map(|(_, counterparts)| counterparts)
             .filter(|(counterpart, _)| far.contains(counterpart))
-            .map(|(counterpart, transform)| describe(counterpart, *transform))
+            .cloned()
             .collect();
-        let channels =
-            if codec.channels > 1 { format!("/{}", codec.channels) } else { String::new() };
-        let name = format!("{pt} {}/{}{channels}", codec.name, codec.clock_hz);
+        let encoding = encoding(codec);
         match (plan, kept.is_empty()) {
-            (Some(_), false) => format!("{name} mapped to {}", kept.join(" and ")),
-            (Some(_), true) => format!("{name} dropped: no codec of its clock rate to accompany"),
-            (None, _) => format!("{name} dropped: {}", why_dropped(codec)),
+            (Some(_), false) => {
+                FormatOutcome { format: format.into(), encoding, fate: FormatFate::Mapped(kept) }
+            }
+            (Some(_), true) => FormatOutcome::dropped(format, &encoding, WhyDropped::Alone),
+            (None, _) => FormatOutcome::dropped(format, &encoding, why_dropped(codec)),
         }
-    });
-    mapped.chain(unmapped).collect()
+    };
+    view.formats().map(of).collect()
 }
 
-fn describe(codec: &Codec, transform: Transform) -> String {
-    let how = match transform {
-        Transform::Pass => "payloads pass",
-        Transform::UcToAvc => "payloads rewritten from UC-SVC to AVC",
-        Transform::AvcToUc => "payloads rewritten from AVC to UC-SVC",
+/// The formats of a section that is not joined: none goes anywhere. Where codecs were the reason,
+/// each says its own.
+pub(super) fn lost_formats(view: &MediaView<'_>, why: Why) -> Vec<FormatOutcome> {
+    if matches!(why, Why::NoCommonCodec | Why::NoCounterpart) {
+        return formats(view, &[], &[]);
+    }
+    let encoding = |format: &str| {
+        let number = crate::mline::decimal(format).filter(|_| view.profile().rtp);
+        let map = number.and_then(|pt| Some(view.rtpmap(pt)?.to_codec(pt, None)));
+        map.as_ref().map(encoding).unwrap_or_default()
     };
-    let mode = match codec.fmtp.as_deref().filter(|_| codec.name.eq_ignore_ascii_case("H264")) {
-        Some(fmtp) => format!(" mode {}", crate::H264Format::parse(fmtp).packetization_mode),
-        None => String::new(),
-    };
-    format!("{}{mode} ({how})", codec.name)
+    let why = WhyDropped::Section(why);
+    view.formats().map(|f| FormatOutcome::dropped(f, &encoding(f), why)).collect()
 }
 
-fn why_dropped(codec: &Codec) -> &'static str {
-    let name = codec.name.to_ascii_lowercase();
-    match name.as_str() {
-        "x-msrta" => "RTAudio is known to Lync only, and nothing is transcoded",
-        "x-rtvc1" => "RTVideo is known to Lync only, and nothing is transcoded",
-        "siren" | "silk" | "g7221" => "not known on both sides at this rate",
-        "red" | "ulpfec" | "x-ulpfecuc" | "rtx" => "redundancy is not carried across",
-        "cn" => "comfort noise is not known on both sides at this clock rate",
-        "telephone-event" => "events of this clock rate are not known on both sides",
-        "h264" => "its profile or packetization mode is not known on this side",
-        _ => "not known on both sides, and nothing is transcoded",
+fn encoding(codec: &Codec) -> String {
+    let channels = if codec.channels > 1 { format!("/{}", codec.channels) } else { String::new() };
+    format!("{}/{}{channels}", codec.name, codec.clock_hz)
+}
+
+fn why_dropped(codec: &Codec) -> WhyDropped {
+    match codec.name.to_ascii_lowercase().as_str() {
+        "x-msrta" => WhyDropped::RtAudio,
+        "x-rtvc1" => WhyDropped::RtVideo,
+        "siren" | "silk" | "g7221" => WhyDropped::Rate,
+        "red" | "ulpfec" | "x-ulpfecuc" | "rtx" | "flexfec" | "flexfec-03" => {
+            WhyDropped::Redundancy
+        }
+        "cn" => WhyDropped::Noise,
+        "telephone-event" => WhyDropped::Events,
+        "h264" => WhyDropped::H264,
+        _ => WhyDropped::Unknown,
     }
 }
 

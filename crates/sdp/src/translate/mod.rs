@@ -27,13 +27,14 @@
 //! ```
 
 mod answer;
+mod lines;
 mod map;
 mod offer;
 mod outcome;
 
 pub use outcome::{
-    CodecMap, Context, Explanation, MediaOutcome, OfferTranslation, Outcome, Side, Transform,
-    Translation,
+    CodecMap, Context, Explanation, FormatFate, FormatOutcome, MediaOutcome, OfferTranslation,
+    Outcome, Side, Transform, Translation, WhyDropped,
 };
 
 pub use crate::why::Why;

@@ -1,6 +1,6 @@
 //! From an offer of one side to an offer for the other.
 
-use super::map::{counterparts, explain_codecs, far_codecs, unjoinable};
+use super::map::{counterparts, far_codecs, formats, lost_formats, unjoinable};
 use super::outcome::{Pair, Plan};
 use super::{CodecMap, Context, Explanation, MediaOutcome, OfferTranslation, Outcome, Side, Why};
 use crate::negotiate::address_of;
@@ -167,8 +167,9 @@ impl Work<'_> {
     fn mapped(&mut self, index: usize, view: &MediaView<'_>, plan: &Plan) -> MediaOutcome {
         let far = &self.context.leg(self.offerer.other()).profile;
         let codecs = far_codecs(&plan.codecs, far.codecs(&view.kind()));
-        for text in explain_codecs(view, &plan.codecs, &codecs) {
-            self.say(index, "codec", text);
+        let formats = formats(view, &plan.codecs, &codecs);
+        for format in &formats {
+            self.say(index, "codec", format.to_string());
         }
         let near = &self.context.leg(self.offerer).profile;
         let chosen = plan.codecs.iter().map(|(c, _)| c.clone()).collect();
@@ -179,6 +180,7 @@ impl Work<'_> {
             }
             None => "the peer does none, or it is off on this side".into(),
         };
+        self.say(index, "section", format!("{} mapped to section {}", view.kind(), plan.far));
         self.say(index, "ice", ice);
         if let Some(bps) = preview.send_limit_bps {
             self.say(index, "bandwidth", format!("the peer receives at most {bps} bit/s"));
@@ -186,26 +188,24 @@ impl Work<'_> {
         let (a, b) = self.sides(Some(preview));
         let (a_index, b_index) = self.sides_of(index, Some(plan.far));
         let outcome = Outcome::Mapped;
-        MediaOutcome { kind: view.kind(), outcome, codecs: Vec::new(), a, b, a_index, b_index }
+        let (kind, codecs) = (view.kind(), Vec::new());
+        MediaOutcome { kind, outcome, formats, codecs, a, b, a_index, b_index }
     }
 
     fn not_mapped(&mut self, index: usize, view: &MediaView<'_>, outcome: Outcome) -> MediaOutcome {
-        let (verb, why) = match outcome {
-            Outcome::Mapped => ("mapped", None),
-            Outcome::Refused(why) => ("refused", Some(why)),
-            Outcome::Dropped(why) => ("dropped", Some(why)),
+        self.say(index, "section", format!("{} {outcome}", view.kind()));
+        let formats = match outcome {
+            Outcome::Refused(why) | Outcome::Dropped(why) => lost_formats(view, why),
+            Outcome::Mapped => Vec::new(),
         };
-        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-        self.say(index, "section", format!("{} {verb}{why}", view.kind()));
-        if matches!(outcome, Outcome::Refused(Why::NoCommonCodec | Why::NoCounterpart)) {
-            for text in explain_codecs(view, &[], &[]) {
-                self.say(index, "codec", text);
-            }
+        for format in &formats {
+            self.say(index, "codec", format.to_string());
         }
         let far = self.context.counterpart(self.offerer, index);
         let (a_index, b_index) = self.sides_of(index, far);
         let kind = view.kind();
-        MediaOutcome { kind, outcome, codecs: Vec::new(), a: None, b: None, a_index, b_index }
+        let (a, b, codecs) = (None, None, Vec::new());
+        MediaOutcome { kind, outcome, formats, codecs, a, b, a_index, b_index }
     }
 
     /// Writes the offer for the other side.

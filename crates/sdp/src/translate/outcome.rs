@@ -47,6 +47,15 @@ pub struct OfferTranslation {
     pub(super) offered: Vec<Offered>,
 }
 
+impl OfferTranslation {
+    /// What became of every line of the offer: an explanation for each kind of line in each
+    /// section, beside those of [`explain`](Self::explain).
+    #[must_use]
+    pub fn explain_lines(&self) -> Vec<Explanation> {
+        super::lines::explain(&self.offer)
+    }
+}
+
 /// An answer, translated for the side that offered.
 #[derive(Clone, Debug)]
 pub struct Translation {
@@ -67,6 +76,8 @@ pub struct MediaOutcome {
     pub kind: MediaKind,
     /// What became of it.
     pub outcome: Outcome,
+    /// What became of each format of the section's `m=` line in the offer, in its order.
+    pub formats: Vec<FormatOutcome>,
     /// How packets go through. In an [`OfferTranslation`]: what is possible.
     pub codecs: Vec<CodecMap>,
     /// The leg toward side A, seen from us. In an [`OfferTranslation`] only the offerer's leg is
@@ -89,6 +100,111 @@ pub enum Outcome {
     Refused(Why),
     /// The offerer does not use it; it keeps its place with port 0.
     Dropped(Why),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mapped => f.write_str("mapped"),
+            Self::Refused(why) => write!(f, "refused: {why}"),
+            Self::Dropped(why) => write!(f, "dropped: {why}"),
+        }
+    }
+}
+
+/// What became of one format of a section.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FormatOutcome {
+    /// The format as the `m=` line has it: a payload type for RTP.
+    pub format: String,
+    /// Encoding name, clock rate and, beyond one, channels; empty where nothing says what it is.
+    pub encoding: String,
+    /// What became of it.
+    pub fate: FormatFate,
+}
+
+impl FormatOutcome {
+    pub(super) fn dropped(format: &str, encoding: &str, why: WhyDropped) -> Self {
+        let fate = FormatFate::Dropped(why);
+        Self { format: format.into(), encoding: encoding.into(), fate }
+    }
+}
+
+impl fmt::Display for FormatOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let blank = if self.encoding.is_empty() { "" } else { " " };
+        write!(f, "{}{blank}{} ", self.format, self.encoding)?;
+        match &self.fate {
+            FormatFate::Mapped(counterparts) => {
+                f.write_str("mapped to ")?;
+                for (index, (codec, transform)) in counterparts.iter().enumerate() {
+                    let and = if index == 0 { "" } else { " and " };
+                    write!(f, "{and}{}{} ({transform})", codec.name, mode(codec))?;
+                }
+                Ok(())
+            }
+            FormatFate::Dropped(why) => write!(f, "dropped: {why}"),
+        }
+    }
+}
+
+/// ` mode 1` for H.264, whose modes are codecs of their own.
+fn mode(codec: &Codec) -> String {
+    match codec.fmtp.as_deref().filter(|_| codec.name.eq_ignore_ascii_case("H264")) {
+        Some(fmtp) => format!(" mode {}", crate::H264Format::parse(fmtp).packetization_mode),
+        None => String::new(),
+    }
+}
+
+/// What became of a format.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum FormatFate {
+    /// It has these counterparts on the other side.
+    Mapped(Vec<(Codec, Transform)>),
+    /// It goes nowhere.
+    Dropped(WhyDropped),
+}
+
+/// Why a format goes nowhere.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WhyDropped {
+    /// A number without `a=rtpmap` that is not static either.
+    #[error("no rtpmap says what it is")]
+    Unmapped,
+    /// Events or noise whose codec is not there.
+    #[error("no codec of its clock rate to accompany")]
+    Alone,
+    /// `x-msrta`.
+    #[error("RTAudio is known to Lync only, and nothing is transcoded")]
+    RtAudio,
+    /// `x-rtvc1`.
+    #[error("RTVideo is known to Lync only, and nothing is transcoded")]
+    RtVideo,
+    /// Siren, SILK, G.722.1: other rates are other codecs.
+    #[error("not known on both sides at this rate")]
+    Rate,
+    /// RED, FEC, retransmission.
+    #[error("redundancy is not carried across")]
+    Redundancy,
+    /// `CN`.
+    #[error("comfort noise is not known on both sides at this clock rate")]
+    Noise,
+    /// `telephone-event`.
+    #[error("events of this clock rate are not known on both sides")]
+    Events,
+    /// H.264 of another profile or packetization mode.
+    #[error("its profile or packetization mode is not known on this side")]
+    H264,
+    /// Any other codec.
+    #[error("not known on both sides, and nothing is transcoded")]
+    Unknown,
+    /// The answer of the other side left it out.
+    #[error("the other side did not take it")]
+    NotAnswered,
+    /// Its section is not joined.
+    #[error("its section is not joined: {0}")]
+    Section(Why),
 }
 
 /// How packets of a codec go from one side to the other.
@@ -121,6 +237,17 @@ pub enum Transform {
     AvcToUc,
 }
 
+/// Says what happens to payloads.
+impl fmt::Display for Transform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "payloads pass",
+            Self::UcToAvc => "payloads rewritten from UC-SVC to AVC",
+            Self::AvcToUc => "payloads rewritten from AVC to UC-SVC",
+        })
+    }
+}
+
 impl Transform {
     /// What happens in the other direction.
     #[must_use]
@@ -138,7 +265,8 @@ impl Transform {
 pub struct Explanation {
     /// The section of the offer, counted from 0; `None` for the session.
     pub media: Option<usize>,
-    /// What it is about: `section`, `codec`, `encryption`, `direction`, `ice`, `bandwidth`.
+    /// What it is about: `section`, `codec`, `encryption`, `direction`, `ice`, `bandwidth`,
+    /// `line`.
     pub subject: &'static str,
     /// A sentence.
     pub text: String,
