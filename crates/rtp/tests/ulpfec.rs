@@ -34,17 +34,17 @@ fn each_packet_comes_back_from_the_corrections_of_gstreamer() {
             }
         }
         assert_eq!(fec.len(), corrections, "{name}");
-        let mut recovered = 0;
         for (lost, octets) in &media {
             let received = |s: SequenceNumber| media.get(&s).copied().filter(|_| s != *lost);
+            let mut recovered = 0;
             for fec in fec.iter().filter(|fec| fec.protected().any(|s| s == *lost)) {
                 let packet = fec.recover(Ssrc(0x0102_0304), received).unwrap();
                 assert_eq!((packet.sequence, packet.octets.as_slice()), (*lost, *octets), "{name}");
                 assert!(packet.is_complete());
                 recovered += 1;
             }
+            assert!(recovered > 0, "{name}: {lost} is not protected");
         }
-        assert_eq!(recovered, media.len(), "{name}: every packet is protected once");
         // Nothing lost, and two lost: nothing to recover, and no way to.
         let fec = fec[0];
         let two: Vec<_> = fec.protected().take(2).collect();
