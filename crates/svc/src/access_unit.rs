@@ -28,6 +28,7 @@ pub struct AccessUnit {
     damaged: bool,
     lost_before: u16,
     ref_frame_count: Option<u8>,
+    base_index: Option<u8>,
 }
 
 impl AccessUnit {
@@ -46,6 +47,7 @@ impl AccessUnit {
         self.damaged = false;
         self.lost_before = 0;
         self.ref_frame_count = None;
+        self.base_index = None;
     }
 
     /// Appends a NAL unit (no start code). Its layer is read from its own extension, or from a prefix
@@ -239,6 +241,23 @@ impl AccessUnit {
 
     pub(crate) const fn set_ref_frame_count(&mut self, count: Option<u8>) {
         self.ref_frame_count = count;
+    }
+
+    /// `TL0PICIDX` of the PACSI that came with it (RFC 6190 §4.9): the count of pictures of temporal
+    /// layer 0, of which a picture of a higher layer repeats the last one's.
+    #[must_use]
+    pub const fn base_index(&self) -> Option<u8> {
+        self.base_index
+    }
+
+    /// Takes over what counts pictures: of a rewritten access unit, what the original said.
+    pub(crate) const fn set_counts_of(&mut self, original: &Self) {
+        self.ref_frame_count = original.ref_frame_count;
+        self.base_index = original.base_index;
+    }
+
+    pub(crate) const fn set_base_index(&mut self, index: Option<u8>) {
+        self.base_index = index;
     }
 
     /// Whether it holds a slice of type 5: decoding can start here.

@@ -2,13 +2,15 @@ use crate::access_unit::AccessUnit;
 use crate::dpb::Dpb;
 use crate::nal::{LayerId, NalType};
 use crate::params::ParameterSets;
+use crate::sei::{SeiPayload, rbsp, sei_messages};
 use crate::slice_syntax::{Marking, SliceReader};
 
 /// Decides which access units a decoder can still decode exactly, and when it needs a key frame.
 ///
 /// It follows the reference pictures of the base layer as a decoder would (H.264 §8.2.4, §8.2.5):
 /// an access unit is clean when nothing of it is missing and every picture that it may refer to is
-/// clean. A lost enhancement picture so costs its own sub-tree; a lost base picture costs everything
+/// clean. A base picture that was lost whole shows in `TL0PICIDX` (PACSI or SEI), in `ref_frm_cnt` of
+/// a source without layers, and in gaps of `frame_num`, whichever comes first. A lost enhancement picture so costs its own sub-tree; a lost base picture costs everything
 /// up to the next IDR picture, and asks for one, at most once per interval.
 ///
 /// One gate serves one simulcast stream. It reads slice headers, which costs a fraction of a
@@ -29,6 +31,7 @@ pub struct LossGate {
     sets: ParameterSets,
     dpb: Dpb<bool>,
     started: bool,
+    counts: BaseCounts,
     request: Option<KeyframeRequest>,
     last_request: Option<u32>,
 }
@@ -42,6 +45,7 @@ impl LossGate {
             sets: ParameterSets::new(),
             dpb: Dpb::default(),
             started: false,
+            counts: BaseCounts::default(),
             request: None,
             last_request: None,
         }
@@ -56,8 +60,9 @@ impl LossGate {
             // A set that cannot be read shows as a slice that cannot.
             let _ = self.sets.update(nal.bytes);
         }
+        let lost = self.counts.base_is_lost(unit);
         let picture = self.judge(unit);
-        if picture.needs_keyframe {
+        if picture.needs_keyframe || lost && self.started && !picture.idr {
             self.ask(unit, picture.layer);
         } else if picture.clean && picture.idr {
             self.request = None;
@@ -132,6 +137,52 @@ impl LossGate {
     }
 }
 
+/// What senders count, so that a base picture that was lost with every packet is missed.
+#[derive(Clone, Copy, Debug, Default)]
+struct BaseCounts {
+    index: Option<u8>,
+    /// `ref_frm_cnt` of the last access unit, and whether it has ever moved: a known client's stands
+    /// still.
+    references: Option<u8>,
+    counting: bool,
+    /// A higher temporal layer has been seen: then the count is of its pictures as well.
+    layered: bool,
+}
+
+impl BaseCounts {
+    /// Whether base pictures are missing in front of this access unit.
+    fn base_is_lost(&mut self, unit: &AccessUnit) -> bool {
+        let tid = unit.temporal_id().unwrap_or(0);
+        self.layered |= tid > 0;
+        let mut lost = false;
+        if let Some(index) = unit.base_index().or_else(|| index_of_sei(unit)) {
+            // RFC 6190 §4.9: it goes up with each picture of layer 0, the others repeat it.
+            let step = self.index.map_or(0, |last| index.wrapping_sub(last));
+            lost |= step > u8::from(tid == 0) && step < 128;
+            self.index = Some(index);
+        }
+        if let Some(count) = unit.ref_frame_count() {
+            let step = self.references.map_or(0, |last| count.wrapping_sub(last));
+            lost |= self.counting && !self.layered && step > 1 && step < 128;
+            self.counting |= step == 1;
+            self.references = Some(count);
+        }
+        lost
+    }
+}
+
+/// `tl0_dep_rep_idx` of a SEI NAL unit (H.264 §G.13.1.11).
+fn index_of_sei(unit: &AccessUnit) -> Option<u8> {
+    let sei = unit.iter().filter(|n| n.kind == NalType::Sei && crate::sei::is_scalable(n.bytes));
+    sei.filter_map(|nal| {
+        sei_messages(&rbsp(nal.bytes)).find_map(|message| match message.read() {
+            Ok(SeiPayload::TemporalBaseIndex { index, .. }) => Some(index),
+            _ => None,
+        })
+    })
+    .next()
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Picture {
     clean: bool,
@@ -189,4 +240,73 @@ pub struct KeyframeRequest {
     pub ssrc: u32,
     /// `priority_id` of the base layer, for Microsoft's picture loss indication.
     pub prid: u8,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate() -> LossGate {
+        let mut gate = LossGate::new(GateConfig::default());
+        gate.started = true;
+        gate
+    }
+
+    fn unit(n: u32, tid: u8) -> AccessUnit {
+        let mut unit = AccessUnit::new(n * 3_000);
+        unit.push_in(&[0x61, 0xe0], Some(LayerId { tid, ..LayerId::default() }), 0);
+        unit
+    }
+
+    #[test]
+    fn the_base_index_tells_of_a_lost_base_picture() {
+        let mut counts = BaseCounts::default();
+        let mut lost = Vec::new();
+        // T0 T1 T0 T1 ...; the third T0 (index 0 behind 255) is lost, and a T1 alone.
+        for (n, (tid, index)) in
+            (0..).zip([(0, 254), (1, 254), (0, 255), (1, 255), (1, 0), (0, 1), (0, 2), (1, 2)])
+        {
+            let mut unit = unit(n, tid);
+            unit.set_base_index(Some(index));
+            lost.push(counts.base_is_lost(&unit));
+        }
+        assert_eq!(lost, [false, false, false, false, true, false, false, false]);
+    }
+
+    #[test]
+    fn the_base_index_may_come_in_a_message() {
+        let mut unit = unit(0, 0);
+        unit.push(&[6, 34, 3, 9, 0, 0, 3, 0, 0x80]);
+        assert_eq!(index_of_sei(&unit), Some(9));
+    }
+
+    #[test]
+    fn reference_counts_tell_where_they_count_one_layer() {
+        let lost = |values: &[(u8, u8)]| {
+            let mut counts = BaseCounts::default();
+            let feed = |(n, &(tid, count)): (u32, &(u8, u8))| {
+                let mut unit = unit(n, tid);
+                unit.set_ref_frame_count(Some(count));
+                counts.base_is_lost(&unit)
+            };
+            (0..).zip(values).map(feed).filter(|l| *l).count()
+        };
+        assert_eq!(lost(&[(0, 254), (0, 255), (0, 0), (0, 3), (0, 4)]), 1);
+        // A constant is no count, and with layers a step may be of another layer.
+        assert_eq!(lost(&[(0, 1); 9]), 0);
+        assert_eq!(lost(&[(0, 1), (1, 2), (0, 5), (0, 8)]), 0);
+    }
+
+    #[test]
+    fn a_lost_base_picture_asks_once_per_interval() {
+        let mut gate = gate();
+        let mut requests = 0;
+        for n in 0..60 {
+            let mut unit = unit(n, 0);
+            unit.set_base_index(Some((n * 2).to_le_bytes()[0]));
+            gate.accept(&unit);
+            requests += u32::from(gate.poll_keyframe_request().is_some());
+        }
+        assert_eq!(requests, 2);
+    }
 }

@@ -19,6 +19,7 @@ mod model;
 pub mod ms;
 mod nal;
 mod params;
+mod protection;
 mod reader;
 mod rewrite;
 mod rtp;
@@ -49,6 +50,7 @@ pub use params::{
     BitstreamRestriction, Cropping, Level, ParameterSets, Pps, ProfileLevel, Sps, SvcSpsExtension,
     Vui,
 };
+pub use protection::{Due, Group, Protection, ProtectionConfig, Protector};
 pub use reader::{AccessUnitReader, StreamNal};
 pub use rtp::{
     Depacketizer, DepacketizerConfig, PacketizationMode, Packetizer, PacketizerConfig,

@@ -101,6 +101,7 @@ impl UcToAvc {
         self.out.set_ssrc(unit.ssrc());
         self.out.set_damaged(unit.is_damaged());
         self.out.set_lost_before(unit.lost_before());
+        self.out.set_counts_of(unit);
         self.rewriting.process(unit, &mut self.out).then_some(&self.out)
     }
 }

@@ -398,6 +398,9 @@ impl Source {
             self.donc = pacsi.donc;
             self.undescribed = unit.len();
         }
+        unit.set_base_index(
+            pacsi.picture_index.map(|(index, _)| index).or_else(|| unit.base_index()),
+        );
         if let Some(info) = pacsi.bitstream_info() {
             unit.set_ref_frame_count(Some(info.ref_frame_count));
         }
