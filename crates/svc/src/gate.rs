@@ -60,7 +60,7 @@ impl LossGate {
             // A set that cannot be read shows as a slice that cannot.
             let _ = self.sets.update(nal.bytes);
         }
-        let lost = self.counts.base_is_lost(unit);
+        let lost = self.counts.base_is_lost(unit, self.config.single_layer);
         let picture = self.judge(unit);
         if picture.needs_keyframe || lost && self.started && !picture.idr {
             self.ask(unit, picture.layer);
@@ -145,15 +145,12 @@ struct BaseCounts {
     /// still.
     references: Option<u8>,
     counting: bool,
-    /// A higher temporal layer has been seen: then the count is of its pictures as well.
-    layered: bool,
 }
 
 impl BaseCounts {
     /// Whether base pictures are missing in front of this access unit.
-    fn base_is_lost(&mut self, unit: &AccessUnit) -> bool {
+    fn base_is_lost(&mut self, unit: &AccessUnit, single_layer: bool) -> bool {
         let tid = unit.temporal_id().unwrap_or(0);
-        self.layered |= tid > 0;
         let mut lost = false;
         if let Some(index) = unit.base_index().or_else(|| index_of_sei(unit)) {
             // RFC 6190 §4.9: it goes up with each picture of layer 0, the others repeat it.
@@ -163,7 +160,7 @@ impl BaseCounts {
         }
         if let Some(count) = unit.ref_frame_count() {
             let step = self.references.map_or(0, |last| count.wrapping_sub(last));
-            lost |= self.counting && !self.layered && step > 1 && step < 128;
+            lost |= self.counting && single_layer && step > 1 && step < 128;
             self.counting |= step == 1;
             self.references = Some(count);
         }
@@ -198,6 +195,9 @@ pub struct GateConfig {
     pub policy: LossPolicy,
     /// Which entries of a reference list count.
     pub references: ReferenceRule,
+    /// Whether the source has no layers above its base ([`crate::ms::StreamLayout`] tells). Then
+    /// `ref_frm_cnt` counts base pictures alone, and tells of one that was lost. Default `false`.
+    pub single_layer: bool,
     /// RTP timestamp ticks between two requests for a key frame. Default 90000, one second.
     pub request_interval_ticks: u32,
 }
@@ -207,6 +207,7 @@ impl Default for GateConfig {
         Self {
             policy: LossPolicy::Freeze,
             references: ReferenceRule::All,
+            single_layer: false,
             request_interval_ticks: 90_000,
         }
     }
@@ -268,7 +269,7 @@ mod tests {
         {
             let mut unit = unit(n, tid);
             unit.set_base_index(Some(index));
-            lost.push(counts.base_is_lost(&unit));
+            lost.push(counts.base_is_lost(&unit, false));
         }
         assert_eq!(lost, [false, false, false, false, true, false, false, false]);
     }
@@ -282,19 +283,19 @@ mod tests {
 
     #[test]
     fn reference_counts_tell_where_they_count_one_layer() {
-        let lost = |values: &[(u8, u8)]| {
+        let lost = |single_layer, values: &[u8]| {
             let mut counts = BaseCounts::default();
-            let feed = |(n, &(tid, count)): (u32, &(u8, u8))| {
-                let mut unit = unit(n, tid);
+            let feed = |(n, &count): (u32, &u8)| {
+                let mut unit = unit(n, 0);
                 unit.set_ref_frame_count(Some(count));
-                counts.base_is_lost(&unit)
+                counts.base_is_lost(&unit, single_layer)
             };
             (0..).zip(values).map(feed).filter(|l| *l).count()
         };
-        assert_eq!(lost(&[(0, 254), (0, 255), (0, 0), (0, 3), (0, 4)]), 1);
+        assert_eq!(lost(true, &[254, 255, 0, 3, 4]), 1);
         // A constant is no count, and with layers a step may be of another layer.
-        assert_eq!(lost(&[(0, 1); 9]), 0);
-        assert_eq!(lost(&[(0, 1), (1, 2), (0, 5), (0, 8)]), 0);
+        assert_eq!(lost(true, &[1; 9]), 0);
+        assert_eq!(lost(false, &[1, 2, 5, 8]), 0);
     }
 
     #[test]

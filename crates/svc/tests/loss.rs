@@ -138,29 +138,3 @@ fn half_of_the_enhancement_lost_costs_no_base_picture() {
         assert!(outcome.clean[0] < outcome.sent[0], "seed {seed}: nothing was lost");
     }
 }
-
-#[test]
-fn the_table_of_the_documentation() {
-    let Some(dir) = linkspan_testnet::vectors("svc") else { return };
-    let read = |name: &str| std::fs::read(dir.join(name)).unwrap();
-    let layered = read("a5-avc-t3-1280x720.264");
-    let flat = read("a1-avc-t1-160x96.264");
-    let mut rows = Vec::new();
-    for percent in [0, 5, 10, 20, 30, 50] {
-        let share = |stream: &[u8], protect| {
-            let mut sum = Outcome::default();
-            for seed in 100..120 {
-                let one = over_a_lossy_path(stream, percent, protect, seed);
-                sum.sent[0] += one.sent[0];
-                sum.clean[0] += one.clean[0];
-            }
-            sum.clean[0] * 100 / sum.sent[0]
-        };
-        rows.push([share(&flat, false), share(&layered, false), share(&layered, true)]);
-        println!("{percent:2} % {:?}", rows.last().unwrap());
-    }
-    assert_eq!(rows[0], [100, 100, 100]);
-    // Layers and protection each help, at every loss.
-    assert!(rows.iter().skip(1).all(|r| r[2] > r[1] && r[2] > r[0]), "{rows:?}");
-    assert!(rows[5][2] >= 25, "{rows:?}");
-}

@@ -183,6 +183,24 @@ fn the_pacsi_names_the_layer_where_the_prefix_does_not() {
     assert!(unit.iter().all(|n| n.layer.unwrap().prid == 3 && n.stream == 0));
 }
 
+#[test]
+fn the_first_packet_of_a_source_may_come_late() {
+    let mut unit = AccessUnit::new(0);
+    let prefix = [0x6e, 0xc0, 0x80, 0x07, 0x20];
+    for nal in [&[0x67, 1, 2][..], &[0x68, 3], &prefix, &[0x65; 3_000]] {
+        unit.push(nal);
+    }
+    let mut sent = send(&[unit.clone()], |_| 1);
+    let first = sent.remove(0);
+    sent.insert(2, first);
+    let got = receive(&sent);
+    assert_eq!(bytes(&got), bytes(&[unit]));
+    assert!(!got[0].is_damaged());
+    // Where it never comes, what there is comes all the same.
+    sent.remove(2);
+    assert_eq!(receive(&sent).len(), 1);
+}
+
 #[derive(Clone)]
 struct Sent {
     meta: PayloadMeta,

@@ -92,7 +92,8 @@ impl Depacketizer {
         if self.sources.get_mut(index).is_some_and(|s| s.take_fragment(&meta, payload, limits)) {
             return Ok(());
         }
-        let outcome = self.with_source(index, |source, cx| source.push(meta, payload, cx));
+        let first = self.sources.len() == 1;
+        let outcome = self.with_source(index, |source, cx| source.push(meta, payload, first, cx));
         self.note_bases();
         self.deliver(false);
         outcome.unwrap_or(Ok(()))
@@ -190,11 +191,13 @@ impl Depacketizer {
                 continue;
             }
             self.number_streams(&mut part.unit, part.stream);
-            let alone = peers.iter().filter(|p| p.stream == part.stream).count() <= 1;
+            let own = part.unit.ssrc();
+            let alone = peers.iter().all(|p| p.stream != part.stream || p.ssrc == own);
             if alone && empty {
                 self.recycle(part.unit);
             } else if alone {
-                self.ready.push_back(part.unit);
+                let (merger, mut outlet) = self.merger();
+                merger.pass(part, &mut outlet);
             } else {
                 let (merger, mut outlet) = self.merger();
                 merger.offer(part, &mut outlet);
@@ -223,9 +226,15 @@ impl Depacketizer {
 
     /// The sources that are sending.
     fn list_peers(&self, peers: &mut Vec<Peer>) {
+        let begun = |s: &&Source| s.awaits_beginning().is_none();
         let newest = |a: u32, b: u32| if a.wrapping_sub(b) < 1 << 31 { a } else { b };
-        let now = self.sources.iter().map(|s| s.newest).reduce(newest).unwrap_or(0);
+        let now = self.sources.iter().filter(begun).map(|s| s.newest).reduce(newest).unwrap_or(0);
         let peer = |source: &Source| {
+            // One whose beginning is waited for holds the others back.
+            if let Some(first) = source.awaits_beginning() {
+                let newest = first.wrapping_sub(1);
+                return Some(Peer { ssrc: source.ssrc, stream: 0, dependent: false, newest });
+            }
             let layer = source.last_layer?;
             let stream = self.stream_of(layer.prid);
             let dependent = !layer.is_avc();

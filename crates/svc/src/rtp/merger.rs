@@ -54,15 +54,36 @@ impl Outlet<'_> {
 impl Merger {
     /// Takes a finished part; [`Self::release`] gives it out.
     pub(crate) fn offer(&mut self, part: Part, outlet: &mut Outlet<'_>) {
-        let stamp = part.unit.timestamp();
-        let last = self.released.iter().find(|r| r.0 == part.stream);
-        // Ten seconds back is not late: the sender has begun anew.
-        if last.is_some_and(|&(_, last)| last.wrapping_sub(stamp) < 900_000) {
+        if self.is_late(&part) {
             self.late += 1;
             outlet.recycle(part.unit);
             return;
         }
         self.pending.push(part);
+    }
+
+    /// Gives out a part that is a whole access unit, unless a later one has gone out.
+    pub(crate) fn pass(&mut self, part: Part, outlet: &mut Outlet<'_>) {
+        if self.is_late(&part) {
+            self.late += 1;
+            outlet.recycle(part.unit);
+            return;
+        }
+        self.note(part.stream, part.unit.timestamp());
+        outlet.ready.push_back(part.unit);
+    }
+
+    fn is_late(&self, part: &Part) -> bool {
+        let last = self.released.iter().find(|r| r.0 == part.stream);
+        // Ten seconds back is not late: the sender has begun anew.
+        last.is_some_and(|&(_, last)| last.wrapping_sub(part.unit.timestamp()) < 900_000)
+    }
+
+    fn note(&mut self, stream: u8, stamp: u32) {
+        match self.released.iter_mut().find(|r| r.0 == stream) {
+            Some(released) => released.1 = stamp,
+            None => self.released.push((stream, stamp)),
+        }
     }
 
     /// Gives out what is complete, or everything when `all` is set.
@@ -125,10 +146,7 @@ impl Merger {
             }
         }
         group.sort_unstable_by_key(|p| p.layer.map(|l| (l.did, l.qid)));
-        match self.released.iter_mut().find(|r| r.0 == stream) {
-            Some(released) => released.1 = stamp,
-            None => self.released.push((stream, stamp)),
-        }
+        self.note(stream, stamp);
         let mut unit: Option<AccessUnit> = None;
         for part in group.drain(..) {
             self.next_donc = part.donc.map(|d| d.wrapping_add(part.described)).or(self.next_donc);

@@ -46,6 +46,10 @@ impl ReorderQueue {
         self.held.first().map(|h| &h.meta)
     }
 
+    pub(crate) fn first_payload(&self) -> Option<&[u8]> {
+        self.held.first().map(|h| &h.payload[..])
+    }
+
     pub(crate) fn last(&self) -> Option<&PayloadMeta> {
         self.held.last().map(|h| &h.meta)
     }

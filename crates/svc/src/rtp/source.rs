@@ -86,6 +86,11 @@ impl Source {
         }
     }
 
+    /// Timestamp of the first packet that waits for the one which begins the source.
+    pub(crate) fn awaits_beginning(&self) -> Option<u32> {
+        self.queue.first().filter(|_| self.expected.is_none()).map(|first| first.timestamp)
+    }
+
     /// Timestamp of the access unit in progress.
     pub(crate) fn in_progress(&self) -> Option<u32> {
         self.unit.as_ref().map(AccessUnit::timestamp)
@@ -124,13 +129,15 @@ impl Source {
         true
     }
 
+    /// `first`: no other source has been seen.
     pub(crate) fn push(
         &mut self,
         meta: PayloadMeta,
         payload: &[u8],
+        first: bool,
         cx: &mut Context<'_>,
     ) -> Result<(), DepacketizeError> {
-        let expected = *self.expected.get_or_insert(meta.sequence);
+        let Some(expected) = self.expected else { return self.begin(meta, payload, first, cx) };
         let ahead = meta.sequence.wrapping_sub(expected);
         let outside = ahead >= MAX_DROPOUT && ahead < 0u16.wrapping_sub(MAX_DROPOUT);
         if outside {
@@ -155,6 +162,39 @@ impl Source {
                 Ok(())
             }
         }
+    }
+
+    /// Takes a packet before anything of the source has been taken in order: the first packet to
+    /// come need not be the first one that was sent.
+    fn begin(
+        &mut self,
+        meta: PayloadMeta,
+        payload: &[u8],
+        first: bool,
+        cx: &mut Context<'_>,
+    ) -> Result<(), DepacketizeError> {
+        // Where another source has begun, it is an enhancement that begins in the middle.
+        let knows = cx.format != PayloadFormat::UcSvc || !first || begins_layer(payload);
+        if knows && self.queue.is_empty() {
+            let outcome = self.accept(meta, payload, 0, cx);
+            self.expected = Some(meta.sequence.wrapping_add(1));
+            return outcome;
+        }
+        if !self.queue.insert(meta, payload) {
+            return Err(DepacketizeError::Stale);
+        }
+        let (Some(first), Some(last)) = (self.queue.first(), self.queue.last()) else {
+            return Ok(());
+        };
+        let waited = last.timestamp.wrapping_sub(first.timestamp);
+        if self.queue.first_payload().is_some_and(begins_layer)
+            || self.queue.len() > cx.limits.reorder_packets
+            || waited > cx.limits.reorder_ticks
+        {
+            self.expected = Some(first.sequence);
+            self.drain(cx);
+        }
+        Ok(())
     }
 
     /// RFC 3550 A.1: two packets in a row from somewhere else are a new beginning.
@@ -216,7 +256,8 @@ impl Source {
 
     /// Gives out everything there is.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_>) {
-        while self.queue.first().is_some() {
+        while let Some(first) = self.queue.first() {
+            self.expected.get_or_insert(first.sequence);
             self.skip(cx);
         }
         self.finish(cx);
@@ -449,4 +490,15 @@ impl Source {
         let described = u16::try_from(unit.len().saturating_sub(self.undescribed)).unwrap_or(0);
         cx.finished.push(Part { unit, layer, donc: self.donc.take(), described, stream: 0 });
     }
+}
+
+/// Whether a payload is the first of a layer's picture: \[MS-H264PF\] has a PACSI there, one known
+/// client parameter sets in front of it.
+fn begins_layer(payload: &[u8]) -> bool {
+    let kind = |octet: Option<&u8>| octet.map(|&b| NalType::new(b));
+    let first = match kind(payload.first()) {
+        Some(NalType::StapA) => kind(payload.get(3)),
+        other => other,
+    };
+    matches!(first, Some(NalType::Pacsi | NalType::Sps | NalType::Delimiter))
 }
