@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod base64;
 mod config;
 mod deadlines;
 mod event;
@@ -18,7 +19,7 @@ mod signalling;
 pub use config::{
     AddressRange, AudioCodec, ConferenceAlias, Config, ConfigError, DomainPattern, Encryption,
     H264, IceKind, Listener, NextHop, NextHopError, PacketizationModes, PatternError, Problem,
-    Route, SideConfig, SignallingTransport,
+    Route, SideConfig, SignallingTransport, TurnServer,
 };
 pub use event::{CallState, CallSummary, GatewayCounters, GatewayEvent, LadderLine};
 pub use gateway::Gateway;

@@ -104,6 +104,17 @@ fn check_side(side: Side, config: &SideConfig, report: &mut impl FnMut(String, &
     if side == Side::Standard && config.ice == IceKind::MsIce2 {
         report(format!("{side}.ice"), "MS-ICE2 is Lync's");
     }
+    for (n, server) in config.turn.iter().enumerate() {
+        if server.relay(linkspan_ice::RelayDialect::Rfc8656).is_none() {
+            report(format!("{side}.turn[{n}]"), "expected base64 behind b64:");
+        }
+        if config.ice == IceKind::None {
+            report(format!("{side}.turn[{n}]"), "a relay is of use with ICE only");
+        }
+        if server.address.is_ipv4() != config.media_address.is_ipv4() {
+            report(format!("{side}.turn[{n}].address"), "not of the media address's family");
+        }
+    }
     let profile = &config.h264.profile_level_id;
     if profile.len() != 6 || !profile.bytes().all(|b| b.is_ascii_hexdigit()) {
         report(format!("{side}.h264.profile-level-id"), "expected six hex digits");

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{AddressRange, AudioCodec, Encryption, H264, IceKind, Listener, SideConfig};
+use super::{
+    AddressRange, AudioCodec, Encryption, H264, IceKind, Listener, SideConfig, TurnServer,
+};
 use crate::id::Side;
 
 #[derive(Deserialize)]
@@ -19,6 +21,7 @@ struct SideFile {
     last_port: Option<u16>,
     encryption: Option<Encryption>,
     ice: Option<IceKind>,
+    turn: Option<Vec<TurnServer>>,
     rtcp_mux: Option<bool>,
     audio: Option<Vec<AudioCodec>>,
     video: Option<bool>,
@@ -38,6 +41,7 @@ impl SideFile {
             last_port: self.last_port.unwrap_or(default.last_port),
             encryption: self.encryption.unwrap_or(default.encryption),
             ice: self.ice.unwrap_or(default.ice),
+            turn: self.turn.unwrap_or(default.turn),
             rtcp_mux: self.rtcp_mux.unwrap_or(default.rtcp_mux),
             audio: self.audio.unwrap_or(default.audio),
             video: self.video.unwrap_or(default.video),

@@ -7,6 +7,7 @@ mod file;
 mod hop;
 mod route;
 mod side;
+mod turn;
 
 pub use check::{ConfigError, Problem};
 pub use conference::ConferenceAlias;
@@ -17,6 +18,7 @@ pub use side::{
     AddressRange, AudioCodec, Encryption, H264, IceKind, Listener, PacketizationModes, SideConfig,
     SignallingTransport,
 };
+pub use turn::TurnServer;
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -2,6 +2,7 @@ use core::fmt;
 use core::str::FromStr;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::TurnServer;
 use crate::id::Side;
 
 /// One side of the gateway: where it listens, where its media goes, what it negotiates.
@@ -29,6 +30,8 @@ pub struct SideConfig {
     pub encryption: Encryption,
     /// Connectivity establishment.
     pub ice: IceKind,
+    /// TURN servers on which relayed candidates are allocated, where ICE is used.
+    pub turn: Vec<TurnServer>,
     /// RTP and RTCP on one port, where the peer agrees.
     pub rtcp_mux: bool,
     /// Audio codecs in order of preference. Telephone events are always offered beside them.
@@ -55,6 +58,7 @@ impl SideConfig {
             last_port: 49_999,
             encryption: Encryption::Required,
             ice: IceKind::MsIce2,
+            turn: Vec::new(),
             rtcp_mux: false,
             audio: vec![AudioCodec::G722, AudioCodec::Pcmu, AudioCodec::Pcma],
             video: true,

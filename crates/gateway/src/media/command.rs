@@ -258,6 +258,15 @@ pub enum MediaEvent {
         /// The stream.
         stream: StreamId,
     },
+    /// A TURN server gives no relayed candidate for a stream.
+    RelayFailed {
+        /// The stream.
+        stream: StreamId,
+        /// The server.
+        server: SocketAddr,
+        /// Why, for the log.
+        reason: String,
+    },
     /// Neither RTP nor RTCP has come for as long as the configuration allows.
     Silent {
         /// The stream.
@@ -305,6 +314,7 @@ impl MediaEvent {
             | Self::OpenFailed { stream, .. }
             | Self::Connected { stream, .. }
             | Self::Disconnected { stream }
+            | Self::RelayFailed { stream, .. }
             | Self::Silent { stream }
             | Self::Digit { stream, .. }
             | Self::KeyframeBySignalling { stream }
@@ -321,6 +331,8 @@ pub struct LocalIce {
     pub credentials: ice::Credentials,
     /// Candidates of all components.
     pub candidates: Vec<ice::Candidate>,
+    /// The address of each component that a peer without ICE is best told.
+    pub defaults: Vec<SocketAddr>,
 }
 
 /// Why something received was not passed on.

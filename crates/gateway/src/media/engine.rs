@@ -102,7 +102,7 @@ impl MediaEngine {
                     stream.mute(muted, now);
                 }
             }
-            MediaCommand::Close { stream } => self.close(stream),
+            MediaCommand::Close { stream } => self.close(stream, now),
             MediaCommand::Bind { .. } | MediaCommand::Unbind { .. } => {}
         }
     }
@@ -237,8 +237,7 @@ impl MediaEngine {
         self.rng.fill_bytes(&mut seed);
         let wants_ice = config.ice.is_some();
         let stream = Stream::new(id, config, (seed, self.rng.next_u32()), now);
-        let ice = stream.transport.local_ice();
-        if wants_ice && ice.is_none() {
+        if wants_ice && stream.transport.local_ice().is_none() {
             let reason = "the ICE agent refused the local addresses".to_owned();
             self.events.push_back(MediaEvent::OpenFailed { stream: id, reason });
             return;
@@ -260,7 +259,6 @@ impl MediaEngine {
         for socket in sockets {
             self.sockets.insert(socket, at);
         }
-        self.events.push_back(MediaEvent::Opened { stream: id, ice });
         self.settle(at, now);
     }
 
@@ -298,11 +296,15 @@ impl MediaEngine {
         }
     }
 
-    fn close(&mut self, id: StreamId) {
+    fn close(&mut self, id: StreamId, now: Instant) {
         let statistics = Box::new(self.statistics(id).unwrap_or_default());
         if let Some(at) = self.ids.remove(&id) {
             self.deadlines.set(at, None);
             if let Some(mut stream) = self.streams.get_mut(at).and_then(Option::take) {
+                stream.transport.close(now);
+                while let Some(transmit) = stream.transport.poll_transmit() {
+                    self.transmits.push_back(transmit);
+                }
                 if let Some(peer) = stream.peer.and_then(|peer| self.stream(peer)) {
                     peer.peer = None;
                 }
@@ -354,7 +356,16 @@ impl MediaEngine {
                 TransportEvent::Connected { pairs } => MediaEvent::Connected { stream: id, pairs },
                 TransportEvent::Disconnected => MediaEvent::Disconnected { stream: id },
                 TransportEvent::Silent => MediaEvent::Silent { stream: id },
+                TransportEvent::RelayFailed { server, error } => {
+                    MediaEvent::RelayFailed { stream: id, server, reason: error.to_string() }
+                }
             });
+        }
+        // Relayed candidates are waited for, a while.
+        if !stream.opened && stream.transport.is_gathered(now) {
+            stream.opened = true;
+            let ice = stream.transport.local_ice();
+            self.events.push_back(MediaEvent::Opened { stream: id, ice });
         }
         let connected = stream.transport.is_connected() && stream.sends();
         let begins = connected && !stream.was_connected && stream.kind == StreamKind::Video;

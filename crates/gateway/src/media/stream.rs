@@ -44,6 +44,8 @@ pub(super) struct Stream {
     muted: bool,
     pub(super) was_connected: bool,
     pub(super) drops: Drops,
+    /// The signalling half knows that it is set up.
+    pub(super) opened: bool,
     /// Where the engine keeps the peer across the bridge.
     pub(super) peer: Option<usize>,
     /// When the engine will look at it, as far as its queue of deadlines knows.
@@ -100,6 +102,7 @@ impl Stream {
             muted: false,
             was_connected: false,
             drops: Drops::default(),
+            opened: false,
             peer: None,
             due: None,
         }

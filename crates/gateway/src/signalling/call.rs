@@ -206,6 +206,9 @@ impl Call {
                 stream.ends.of_mut(side).pairs = Some(pairs);
                 self.connectivity_changed(core, now);
             }
+            MediaEvent::RelayFailed { server, reason, .. } => {
+                core.explain(id, format!("no relayed candidate from {server}: {reason}"));
+            }
             MediaEvent::Disconnected { .. } if self.phase == Phase::Active => {
                 self.end_without_media(core, now);
             }

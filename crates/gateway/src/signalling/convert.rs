@@ -88,6 +88,7 @@ pub(super) fn local_ice(ice: &LocalIce, pairs: Option<&[ice::SelectedPair]>) -> 
     let selected = pairs.map(|pairs| LocalIce {
         credentials: ice.credentials.clone(),
         candidates: pairs.iter().map(|pair| pair.local_candidate.clone()).collect(),
+        defaults: Vec::new(),
     });
     sdp::LocalIce::from(selected.as_ref().unwrap_or(ice))
 }

@@ -11,6 +11,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 use super::conference::Conferences;
 use super::hops::FailedHops;
 use super::refusals::Refusals;
+use crate::base64;
 use crate::config::{Config, SideConfig};
 use crate::event::{GatewayCounters, GatewayEvent};
 use crate::id::{CallId, Side};
@@ -139,7 +140,7 @@ impl Core {
     pub(crate) fn conversation_id(&mut self) -> String {
         let mut octets = [0; 20];
         self.rng.fill_bytes(&mut octets);
-        base64(&octets)
+        base64::encode(&octets)
     }
 }
 
@@ -182,28 +183,6 @@ fn hex(rng: &mut ChaCha20Rng, octets: usize) -> String {
     text
 }
 
-fn base64(octets: &[u8]) -> String {
-    let letter = |six: u32| {
-        let six = u8::try_from(six & 63).unwrap_or(0);
-        char::from(match six {
-            0..=25 => b'A' + six,
-            26..=51 => b'a' + six - 26,
-            52..=61 => b'0' + six - 52,
-            62 => b'+',
-            _ => b'/',
-        })
-    };
-    let mut text = String::new();
-    for chunk in octets.chunks(3) {
-        let word = chunk.iter().fold(0_u32, |word, octet| word << 8 | u32::from(*octet));
-        let word = word << (8 * (3 - chunk.len()));
-        for at in 0..4 {
-            text.push(if at <= chunk.len() { letter(word >> (18 - 6 * at)) } else { '=' });
-        }
-    }
-    text
-}
-
 /// The methods that the gateway answers.
 const ALLOW: [sip::Method; 12] = [
     sip::Method::Invite,
@@ -220,24 +199,3 @@ const ALLOW: [sip::Method; 12] = [
     sip::Method::Subscribe,
     sip::Method::Refer,
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_as_in_rfc_4648() {
-        for (octets, text) in [
-            (&b""[..], ""),
-            (b"f", "Zg=="),
-            (b"fo", "Zm8="),
-            (b"foo", "Zm9v"),
-            (b"foob", "Zm9vYg=="),
-            (b"fooba", "Zm9vYmE="),
-            (b"foobar", "Zm9vYmFy"),
-            (&[0xFB, 0xFF, 0xBF], "+/+/"),
-        ] {
-            assert_eq!(base64(octets), text);
-        }
-    }
-}

@@ -47,6 +47,13 @@ fn describe(core: &Core, side: Side, kind: StreamKind, end: &End, port: u16) -> 
         }
     }
     let mut address = (advertised, port, port.saturating_add(1));
+    // RFC 8445 §5.1.4: what works most likely, a relayed address where there is one.
+    if let Some([rtp, rest @ ..]) = end.ice().map(|ice| ice.defaults.as_slice())
+        && rtp.ip() != config.media_address
+    {
+        let rtcp = rest.first().map_or(rtp.port().saturating_add(1), |rtcp| rtcp.port());
+        address = (rtp.ip(), rtp.port(), rtcp);
+    }
     let mut remote_candidates = Vec::new();
     // [MS-ICE2] 3.1.4.8.3: the last offer names the pairs, and its answer as well.
     if side == Side::Lync

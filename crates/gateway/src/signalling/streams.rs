@@ -154,6 +154,14 @@ impl Stream {
             IceKind::Rfc8445 => Some((ice::Dialect::Rfc8445, role)),
             IceKind::MsIce2 => Some((ice::Dialect::MsIce2, role)),
         };
+        let dialect = match config.ice {
+            Some((ice::Dialect::MsIce2, _)) => ice::RelayDialect::MsTurn,
+            _ => ice::RelayDialect::Rfc8656,
+        };
+        if config.ice.is_some() {
+            let servers = &core.config.side(side).turn;
+            config.relays = servers.iter().filter_map(|server| server.relay(dialect)).collect();
+        }
         core.commands.push_back(MediaCommand::Open { stream, config: Box::new(config) });
     }
 

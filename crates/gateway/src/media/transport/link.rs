@@ -1,8 +1,10 @@
 //! The ICE agent of one stream.
 
+use core::ops::Range;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use linkspan_ice as ice;
 
 use super::super::command::LocalIce;
@@ -14,6 +16,7 @@ use super::values::RemoteIce;
 pub(super) enum LinkEvent {
     Connected(Vec<ice::SelectedPair>),
     Disconnected,
+    RelayFailed(SocketAddr, ice::RelayError),
 }
 
 /// An agent with one stream, and the pairs that it has selected.
@@ -22,14 +25,30 @@ pub(super) struct Link {
     agent: ice::Agent,
     stream: ice::StreamId,
     components: u16,
-    pairs: [Option<(SocketAddr, SocketAddr)>; 2],
+    pairs: [Option<Pair>; 2],
     remote: Option<RemoteIce>,
+    /// Host addresses: a pair of another local address is a relay's.
+    sockets: Vec<SocketAddr>,
+    has_relays: bool,
+    /// Until when candidates are gathered; `None` once they are complete.
+    gathering: Option<Instant>,
 }
+
+/// The selected pair of a component.
+#[derive(Debug)]
+struct Pair {
+    pair: ice::SelectedPair,
+    is_relayed: bool,
+}
+
+/// Relays that have not answered by then are done without: the peer waits for a description.
+const GATHERING: Duration = Duration::from_secs(2);
 
 impl Link {
     pub(super) fn new(
         (dialect, role): (ice::Dialect, ice::Role),
         sockets: &[SocketAddr],
+        relays: &[ice::RelayServer],
         seed: [u8; 32],
         now: Instant,
     ) -> Result<Self, ice::AgentError> {
@@ -39,15 +58,91 @@ impl Link {
         for (component, socket) in (1..).zip(sockets) {
             agent.add_host_candidate(stream, component, *socket, now)?;
         }
+        for server in relays {
+            agent.add_relay_server(server.clone(), now)?;
+        }
         agent.end_of_candidates(now);
-        Ok(Self { agent, stream, components, pairs: [None; 2], remote: None })
+        let has_relays = !relays.is_empty();
+        let gathering = has_relays.then(|| now + GATHERING);
+        Ok(Self {
+            agent,
+            stream,
+            components,
+            pairs: [None, None],
+            remote: None,
+            sockets: sockets.to_vec(),
+            has_relays,
+            gathering,
+        })
     }
 
     pub(super) fn local(&self) -> LocalIce {
         LocalIce {
             credentials: self.agent.local_credentials(self.stream).clone(),
             candidates: self.agent.local_candidates(self.stream).to_vec(),
+            defaults: (1..=self.components)
+                .filter_map(|c| Some(self.agent.default_candidate(self.stream, c)?.address))
+                .collect(),
         }
+    }
+
+    /// Whether all candidates are there, or have had their time.
+    pub(super) fn is_gathered(&self, now: Instant) -> bool {
+        self.gathering.is_none_or(|until| until <= now)
+    }
+
+    /// Who has sent a packet, and where in it what they have sent is.
+    pub(super) fn unwrap(
+        &self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        payload: &[u8],
+    ) -> (SocketAddr, Range<usize>) {
+        let whole = (remote, 0..payload.len());
+        if !self.has_relays {
+            return whole;
+        }
+        let transport = ice::Transport::Udp;
+        let inner = self.agent.unwrap(ice::Received { transport, local, remote, payload });
+        // It is a part of the packet: how far into it, the addresses tell.
+        let start = inner.payload.as_ptr().addr().checked_sub(payload.as_ptr().addr());
+        start.map_or(whole, |start| (inner.remote, start..start + inner.payload.len()))
+    }
+
+    /// Puts the relay's header before a packet: the addresses that it goes between. `None` when
+    /// the agent has taken it, because the relay is not ready for more than its own way.
+    pub(super) fn wrap(
+        &mut self,
+        component: usize,
+        packet: &mut BytesMut,
+    ) -> Option<(SocketAddr, SocketAddr)> {
+        let pair = &self.pairs.get(component)?.as_ref()?.pair;
+        let Ok(forward) = self.agent.forward(pair, packet) else {
+            let number = u16::try_from(component + 1).ok()?;
+            let _ = self.agent.send(self.stream, number, packet);
+            return None;
+        };
+        let (local, remote) = (forward.local, forward.remote);
+        let ([head, data, tail], mut room) = (forward.packet.slices(), [0; 64]);
+        let (before, len, after) = (head.len(), data.len(), tail.len());
+        room.get_mut(..before)?.copy_from_slice(head);
+        packet.resize(before + len + after, 0);
+        packet.copy_within(..len, before);
+        packet.get_mut(..before)?.copy_from_slice(room.get(..before)?);
+        packet.get_mut(before + len..)?.fill(0);
+        Some((local, remote))
+    }
+
+    /// Allocations are given back.
+    pub(super) fn close(&mut self, now: Instant) {
+        if self.has_relays {
+            self.agent.close(now);
+        }
+    }
+
+    /// Whether a component's packets go through a relay.
+    pub(super) fn is_relayed(&self, component: usize) -> bool {
+        self.pairs.get(component).and_then(Option::as_ref).is_some_and(|pair| pair.is_relayed)
     }
 
     /// The peer's half, the first time or again: what is the same changes nothing.
@@ -75,7 +170,8 @@ impl Link {
 
     /// Local and remote address of a component: 0 for RTP, 1 for RTCP.
     pub(super) fn pair(&self, component: usize) -> Option<(SocketAddr, SocketAddr)> {
-        self.pairs.get(component).copied().flatten()
+        let pair = &self.pairs.get(component)?.as_ref()?.pair;
+        Some((pair.local, pair.remote))
     }
 
     pub(super) fn handle_input(
@@ -93,10 +189,11 @@ impl Link {
         if self.agent.poll_timeout().is_some_and(|at| at <= now) {
             self.agent.handle_timeout(now);
         }
+        self.gathering = self.gathering.filter(|until| *until > now);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.agent.poll_timeout()
+        [self.agent.poll_timeout(), self.gathering].into_iter().flatten().min()
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<ice::Transmit> {
@@ -110,12 +207,17 @@ impl Link {
                 | ice::IceEvent::PairChanged { component, pair, .. } => {
                     let at = usize::from(component).saturating_sub(1);
                     if let Some(slot) = self.pairs.get_mut(at) {
-                        *slot = Some((pair.local, pair.remote));
+                        let is_relayed = !self.sockets.contains(&pair.local);
+                        *slot = Some(Pair { pair, is_relayed });
                     }
                     // Every change of an established stream is told; before that, only its end.
                     if let Some(pairs) = self.all_pairs() {
                         return Some(LinkEvent::Connected(pairs));
                     }
+                }
+                ice::IceEvent::GatheringComplete => self.gathering = None,
+                ice::IceEvent::RelayFailed { server, error, .. } => {
+                    return Some(LinkEvent::RelayFailed(server, error));
                 }
                 ice::IceEvent::ConsentLost { component, .. } if component > self.components => {}
                 // With RTCP on the RTP component the other one may well fail.

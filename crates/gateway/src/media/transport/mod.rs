@@ -94,7 +94,8 @@ impl MediaTransport {
         let sockets = [config.rtp, config.rtcp];
         let count = if config.rtp == config.rtcp { 1 } else { 2 };
         let link = config.ice.and_then(|ice| {
-            Link::new(ice, sockets.get(..count).unwrap_or_default(), seed, now).ok()
+            let sockets = sockets.get(..count).unwrap_or_default();
+            Link::new(ice, sockets, &config.relays, seed, now).ok()
         });
         let reports = Reports::new(&config, seed, now);
         let statistics =
@@ -181,11 +182,23 @@ impl MediaTransport {
         if local != self.config.rtp && local != self.config.rtcp {
             return Err(MediaInputError::NotMine);
         }
-        let taken = match demultiplex(packet) {
+        // What a relay has put around a packet comes off; the agent takes its own as it came.
+        let (source, inner) = match &self.link {
+            Some(link) => link.unwrap(local, remote, packet),
+            None => (remote, 0..packet.len()),
+        };
+        let taken = match demultiplex(packet.get(inner.clone()).unwrap_or_default()) {
             PacketKind::Stun => self.take_stun(local, remote, packet, now),
-            PacketKind::Rtp => self.take_rtp(remote, packet, now),
-            PacketKind::Rtcp => self.take_rtcp(remote, packet, now),
-            _ => Err(DropReason::Unknown),
+            kind => {
+                let len = inner.len();
+                packet.copy_within(inner, 0);
+                let packet = packet.get_mut(..len).unwrap_or_default();
+                match kind {
+                    PacketKind::Rtp => self.take_rtp(source, packet, now),
+                    PacketKind::Rtcp => self.take_rtcp(source, packet, now),
+                    _ => Err(DropReason::Unknown),
+                }
+            }
         };
         taken.map_err(|reason| {
             self.statistics.drop_one(reason);
@@ -214,7 +227,7 @@ impl MediaTransport {
         self.reports.sent(header, octets, now);
         self.statistics.sent.packets += 1;
         self.statistics.sent.payload_octets += octets as u64;
-        self.transmits.push_back(MediaTransmit { local, remote, payload: packet });
+        self.transmit(0, local, remote, packet);
         Ok(())
     }
 
@@ -281,6 +294,20 @@ impl MediaTransport {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let link = self.link.as_ref().and_then(Link::poll_timeout);
         [link, self.reports.poll_timeout(), self.silence_at].into_iter().flatten().min()
+    }
+
+    /// The peer will get nothing more: relays are told, once.
+    pub fn close(&mut self, now: Instant) {
+        if let Some(link) = &mut self.link {
+            link.close(now);
+        }
+        self.drain_link();
+    }
+
+    /// Whether [`local_ice`](Self::local_ice) is complete, or has had its time.
+    #[must_use]
+    pub fn is_gathered(&self, now: Instant) -> bool {
+        self.link.as_ref().is_none_or(|link| link.is_gathered(now))
     }
 
     /// Credentials and candidates for the description; `None` without ICE.
@@ -418,8 +445,26 @@ impl MediaTransport {
             packet.truncate(len.map_err(|_| SendError::Protect)?);
         }
         self.statistics.rtcp_sent += 1;
-        self.transmits.push_back(MediaTransmit { local, remote, payload: packet });
+        self.transmit(component, local, remote, packet);
         Ok(())
+    }
+
+    /// A packet of a component leaves: as it is, or with a relay's header before it.
+    fn transmit(
+        &mut self,
+        component: usize,
+        local: SocketAddr,
+        remote: SocketAddr,
+        mut payload: BytesMut,
+    ) {
+        let Some(link) = self.link.as_mut().filter(|link| link.is_relayed(component)) else {
+            return self.transmits.push_back(MediaTransmit { local, remote, payload });
+        };
+        if let Some((local, remote)) = link.wrap(component, &mut payload) {
+            self.transmits.push_back(MediaTransmit { local, remote, payload });
+        }
+        // What a relay does not take yet, the agent has.
+        self.drain_link();
     }
 
     /// Local and remote address for a component: 0 for RTP, 1 for RTCP.
@@ -477,6 +522,9 @@ impl MediaTransport {
             self.events.push_back(match event {
                 LinkEvent::Connected(pairs) => TransportEvent::Connected { pairs },
                 LinkEvent::Disconnected => TransportEvent::Disconnected,
+                LinkEvent::RelayFailed(server, error) => {
+                    TransportEvent::RelayFailed { server, error }
+                }
             });
         }
         while let Some(transmit) = link.poll_transmit() {

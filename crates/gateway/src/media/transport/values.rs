@@ -18,6 +18,8 @@ pub struct TransportConfig {
     pub rtcp: SocketAddr,
     /// ICE, and this side's role in it; `None` uses the description's addresses.
     pub ice: Option<(ice::Dialect, ice::Role)>,
+    /// TURN servers for relayed candidates, with ICE.
+    pub relays: Vec<ice::RelayServer>,
     /// SSRC of what is sent, and of RTCP.
     pub ssrc: u32,
     /// CNAME of what is sent.
@@ -43,6 +45,7 @@ impl TransportConfig {
             rtp,
             rtcp,
             ice: None,
+            relays: Vec::new(),
             ssrc: 1,
             cname: "linkspan".into(),
             clock_hz: if kind == StreamKind::Video { 90_000 } else { 8_000 },
@@ -128,4 +131,11 @@ pub enum TransportEvent {
     Disconnected,
     /// Neither RTP nor RTCP has come for as long as was configured.
     Silent,
+    /// A TURN server gives no relayed candidate.
+    RelayFailed {
+        /// The server.
+        server: SocketAddr,
+        /// Why.
+        error: ice::RelayError,
+    },
 }
