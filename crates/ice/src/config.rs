@@ -69,7 +69,16 @@ pub struct AgentConfig {
     pub ta: Duration,
     /// Least time until a check is repeated, RFC 8445 §14.3. Default 500 ms.
     pub rto: Duration,
-    /// Transmissions of one check, RFC 8489 §6.2.1 `Rc`. Default 7.
+    /// Time until a check is repeated once more: doubled, it grows no further than this, or than
+    /// its first. Default 500 ms, which is no growth.
+    ///
+    /// RFC 8445 §14.3 makes the first interval as long as all pairs at the pace of `ta` take, so
+    /// that a constant one keeps to the pace too. Doubled to the end, as RFC 8489 §6.2.1 has it, a
+    /// check is sent seven times in 40 s: too few where half of the packets are lost.
+    pub rto_max: Duration,
+    /// Most transmissions of one check, RFC 8489 §6.2.1 `Rc`. Default 64, 40 in MS-ICE2: as many as
+    /// there is patience for. All pairs together send no more than a hundred pairs would with
+    /// seven each, which is what RFC 8445 §6.1.2.5 and RFC 8489 allow.
     pub rc: u32,
     /// Regular nomination: how long after the first success a better pair may still come. The best
     /// pair of all is nominated at once. Default 500 ms; 3 s in MS-ICE2 ([MS-ICE] 3.1.6.2).
@@ -103,7 +112,8 @@ impl AgentConfig {
             trickle: false,
             ta: Duration::from_millis(if ms { 20 } else { 50 }),
             rto: Duration::from_millis(500),
-            rc: 7,
+            rto_max: Duration::from_millis(500),
+            rc: if ms { 40 } else { 64 },
             nomination_delay: Duration::from_millis(if ms { 3000 } else { 500 }),
             patience: Duration::from_millis(if ms { 10_000 } else { 39_500 }),
             keepalive: Duration::from_secs(15),

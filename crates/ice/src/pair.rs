@@ -21,6 +21,8 @@ pub(crate) struct Pair {
     pub(crate) state: PairState,
     /// It is in the triggered-check queue.
     pub(crate) is_triggered: bool,
+    /// An authentic check of the peer came on it.
+    pub(crate) is_heard: bool,
     /// Controlling: a check with USE-CANDIDATE is under way. Controlled: the peer has sent one and
     /// our own check has not succeeded yet.
     pub(crate) is_nominating: bool,
@@ -47,6 +49,7 @@ impl Pair {
             priority,
             state: PairState::Frozen,
             is_triggered: false,
+            is_heard: false,
             is_nominating: false,
             is_nominated: false,
             valid: None,

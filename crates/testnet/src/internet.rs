@@ -99,13 +99,8 @@ impl Internet {
         payload: Vec<u8>,
     ) {
         let mut wait = self.delay;
-        let mut again = Duration::from_millis(200);
-        for _ in 0..6 {
-            if !self.is_lost(from.ip()) && !self.is_lost(to.ip()) {
-                break;
-            }
-            wait += again;
-            again *= 2;
+        while self.is_lost(from.ip()) || self.is_lost(to.ip()) {
+            wait += FAST_RETRANSMISSION;
         }
         let last = self.streams.get(&(from, to)).copied();
         let at = (now + wait).max(last.unwrap_or(now));
@@ -149,6 +144,9 @@ impl Internet {
         loss > 0.0 && self.network.chance() < loss
     }
 }
+
+/// How soon a stream repeats what was lost, with more under way behind it.
+const FAST_RETRANSMISSION: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {

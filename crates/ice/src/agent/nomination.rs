@@ -137,8 +137,10 @@ impl Agent {
             return;
         };
         if this.give_up_at.is_some_and(|at| at <= now) {
-            // The peer may still be about to nominate what has succeeded.
-            let extends = !this.is_extended && has_all(this, |p| p.state == PairState::Succeeded);
+            // The peer may still be about to nominate what has succeeded, or be reached where its
+            // own checks have come from.
+            let has_hope = |p: &Pair| p.state == PairState::Succeeded || p.is_heard;
+            let extends = !this.is_extended && has_all(this, has_hope);
             this.is_extended = true;
             this.give_up_at = extends.then(|| now + patience);
             this.is_impatient = !extends;

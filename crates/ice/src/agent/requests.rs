@@ -144,6 +144,7 @@ impl Agent {
         });
         let Some(index) = pair else { return };
         let Some(pair) = this.pairs.get_mut(index) else { return };
+        let was_heard = std::mem::replace(&mut pair.is_heard, true);
         let nominates = check.use_candidate && role == Role::Controlled;
         if is_lite {
             // RFC 8445 §8.2: the request itself makes the pair valid.
@@ -160,7 +161,10 @@ impl Agent {
             }
             PairState::InProgress => {
                 pair.is_nominating |= nominates;
-                if nominates || this.is_open(component) {
+                // The first check of the peer opens the way that ours may have found closed. One
+                // for each of its later ones would have both sides overtake themselves where the
+                // round trip is longer than the pace.
+                if !was_heard && (nominates || this.is_open(component)) {
                     this.trigger(index);
                     self.cancel(stream, index);
                 }

@@ -205,16 +205,16 @@ impl Agent {
             // A nomination goes where checks have just passed: it may insist.
             Purpose::Check { insists: true, .. } => RetransmissionConfig {
                 rto: self.config.rto,
-                rc: 12,
+                rc: 24,
                 rm: 4,
-                rto_max: Duration::from_secs(1),
+                rto_max: self.config.rto_max.max(self.config.rto),
                 ..RetransmissionConfig::default()
             },
-            Purpose::Check { .. } => RetransmissionConfig {
-                rto: self.check_rto(),
-                rc: self.config.rc,
-                ..RetransmissionConfig::default()
-            },
+            Purpose::Check { .. } => {
+                let rto = self.check_rto();
+                let (rc, rto_max) = (self.check_rc(), self.config.rto_max.max(rto));
+                RetransmissionConfig { rto, rc, rto_max, ..RetransmissionConfig::default() }
+            }
             // RFC 7675 §5.1: each consent check is a transaction of its own, never repeated.
             Purpose::Consent { .. } => RetransmissionConfig {
                 rto: Duration::from_secs(5),
@@ -238,6 +238,13 @@ impl Agent {
         self.config.rto.max(spread)
     }
 
+    /// RFC 8445 §6.1.2.5: with few pairs there are more transmissions for each.
+    fn check_rc(&self) -> u32 {
+        let pairs = self.streams.iter().map(|stream| stream.pairs.len()).sum::<usize>();
+        let share = MAX_TRANSMISSIONS / u32::try_from(pairs.max(1)).unwrap_or(u32::MAX);
+        self.config.rc.min(share.max(RC))
+    }
+
     /// The path of a pair.
     pub(super) fn path_of(
         &self,
@@ -251,3 +258,8 @@ impl Agent {
         Some((carrier(local.transport), *this.bases.get(pair.local)?, remote.address))
     }
 }
+
+/// RFC 8489 §6.2.1.
+const RC: u32 = 7;
+/// RFC 8445 §6.1.2.5: a hundred pairs.
+const MAX_TRANSMISSIONS: u32 = 100 * RC;
