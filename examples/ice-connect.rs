@@ -11,8 +11,9 @@
 use clap::Parser;
 use linkspan_examples::{Report, Style, fresh_seed};
 use linkspan_ice::{
-    Agent, AgentConfig, Candidate, CandidateKind, CandidateTransport, Credentials, Dialect,
-    IceEvent, InputError, Nomination, Received, Role, SelectedPair, StreamId, Transport,
+    Agent, AgentConfig, Candidate, CandidateKind, CandidateTransport, Consent, Credentials,
+    Dialect, IceEvent, InputError, Nomination, Received, RelayCredentials, RelayDialect,
+    RelayServer, Role, SelectedPair, StreamId, Transport,
 };
 use linkspan_stun::{PacketKind, demultiplex};
 use serde_json::{Value, json};
@@ -64,6 +65,18 @@ struct Arguments {
     /// A STUN server to ask for server-reflexive candidates.
     #[arg(long, value_name = "IP:PORT")]
     stun: Option<SocketAddr>,
+    /// A TURN server to allocate relayed candidates on.
+    #[arg(long, value_name = "IP:PORT", requires = "turn_user")]
+    turn: Option<SocketAddr>,
+    /// User and password there.
+    #[arg(long, value_name = "NAME:PASSWORD", value_parser = turn_user)]
+    turn_user: Option<RelayCredentials>,
+    /// That server speaks MS-TURN.
+    #[arg(long)]
+    ms_turn: bool,
+    /// Seconds without an answer after which the peer's consent is lost; 30 by RFC 7675.
+    #[arg(long, value_name = "SECONDS")]
+    consent: Option<u64>,
     /// Text to send on each selected pair, five times a second.
     #[arg(long)]
     send: Option<String>,
@@ -121,6 +134,7 @@ async fn run(arguments: &Arguments, report: &Report) -> io::Result<bool> {
             session.turn(pause).await?;
         }
     }
+    session.close().await?;
     let has_data = session.received.iter().all(|count| *count > 0);
     Ok(session.is_connected && !session.is_failed && (has_data || !arguments.expect_data))
 }
@@ -149,11 +163,14 @@ impl Session {
         let start = Instant::now();
         let nomination =
             if arguments.aggressive { Nomination::Aggressive } else { Nomination::Regular };
-        let config = AgentConfig {
+        let mut config = AgentConfig {
             nomination,
             lite: arguments.lite,
             ..AgentConfig::new(arguments.dialect, arguments.role)
         };
+        if let Some(expiry) = arguments.consent.map(Duration::from_secs) {
+            config.consent = Some(Consent { interval: expiry / 6, expiry });
+        }
         let mut agent = Agent::new(config, fresh_seed()?, start);
         agent.set_remote_lite(arguments.peer_lite);
         let stream = agent.add_stream(arguments.components).map_err(io::Error::other)?;
@@ -188,6 +205,12 @@ impl Session {
     async fn gather(&mut self, arguments: &Arguments) -> io::Result<()> {
         if let Some(server) = arguments.stun {
             self.agent.add_stun_server(server, Instant::now());
+        }
+        if let (Some(address), Some(credentials)) = (arguments.turn, &arguments.turn_user) {
+            let dialect =
+                if arguments.ms_turn { RelayDialect::MsTurn } else { RelayDialect::Rfc8656 };
+            let server = RelayServer { dialect, ..RelayServer::new(address, credentials.clone()) };
+            self.agent.add_relay_server(server, Instant::now()).map_err(io::Error::other)?;
         }
         self.agent.end_of_candidates(Instant::now());
         let limit = Instant::now() + Duration::from_secs(10);
@@ -270,10 +293,11 @@ impl Session {
         let input = Received { transport: Transport::Udp, local, remote, payload: octets };
         match self.agent.handle_input(input, Instant::now()) {
             Err(InputError::NotMine) if demultiplex(octets) != PacketKind::Stun => {
+                let inner = self.agent.unwrap(input);
                 let candidates = self.agent.local_candidates(self.stream);
-                let component = candidates.iter().find(|c| c.address == local);
+                let component = candidates.iter().find(|c| c.address == inner.local);
                 let component = component.map_or(1, |candidate| candidate.component);
-                self.note_data(component, remote, octets);
+                self.note_data(component, inner.remote, inner.payload);
             }
             _ => {}
         }
@@ -313,6 +337,9 @@ impl Session {
                 self.state("consent lost");
             }
             IceEvent::RoleChanged { role } => self.state(&format!("now {role:?}").to_lowercase()),
+            IceEvent::RelayFailed { server, error, .. } => {
+                self.state(&format!("no relay on {server}: {error}"));
+            }
             IceEvent::GatheringComplete => self.is_gathered = true,
             _ => {}
         }
@@ -336,11 +363,32 @@ impl Session {
         self.report.text(format!("{state} after {after_ms} ms"));
     }
 
-    async fn send(&self, data: &[u8]) {
+    async fn send(&mut self, data: &[u8]) {
         for component in 1..=u16::try_from(self.received.len()).unwrap_or(u16::MAX) {
-            if let Some(pair) = self.agent.selected(self.stream, component) {
-                self.transmit(pair.local, pair.remote, data).await;
+            let Some(pair) = self.agent.selected(self.stream, component) else { continue };
+            match self.agent.forward(&pair, data) {
+                Ok(way) => {
+                    let octets = way.packet.slices().concat();
+                    self.transmit(way.local, way.remote, &octets).await;
+                }
+                // The relay does not let it pass without a header of its own yet.
+                Err(_) => drop(self.agent.send(self.stream, component, data)),
             }
+        }
+    }
+
+    /// Gives the allocations back.
+    async fn close(&mut self) -> io::Result<()> {
+        self.agent.close(Instant::now());
+        let limit = Instant::now() + Duration::from_secs(2);
+        loop {
+            while let Some(transmit) = self.agent.poll_transmit() {
+                self.transmit(transmit.local, transmit.remote, &transmit.payload).await;
+            }
+            if self.agent.poll_timeout().is_none() || Instant::now() > limit {
+                return Ok(());
+            }
+            self.turn(limit).await?;
         }
     }
 
@@ -435,6 +483,11 @@ fn dialect_named(name: &str) -> Result<Dialect, String> {
         "ms-ice2" => Ok(Dialect::MsIce2),
         _ => Err("rfc8445 or ms-ice2".to_owned()),
     }
+}
+
+fn turn_user(text: &str) -> Result<RelayCredentials, String> {
+    let (name, password) = text.split_once(':').ok_or("NAME:PASSWORD is needed")?;
+    Ok(RelayCredentials::new(name, password))
 }
 
 fn role_named(name: &str) -> Result<Role, String> {

@@ -205,7 +205,7 @@ impl Agent {
             // A nomination goes where checks have just passed: it may insist.
             Purpose::Check { insists: true, .. } => RetransmissionConfig {
                 rto: self.config.rto,
-                rc: 24,
+                rc: 48,
                 rm: 4,
                 rto_max: self.config.rto_max.max(self.config.rto),
                 ..RetransmissionConfig::default()

@@ -1,0 +1,119 @@
+# ICE and TURN beside libnice (behind GStreamer's nicesrc) and coturn.
+# shellcheck shell=bash
+scenarios+=" ice_libnice ice_libnice_relayed ice_consent turn_coturn turn_uclient"
+examples+=" ice-connect turn-server"
+
+peer=.ci/scenarios/nice_peer.py
+
+# An agent of ours in namespace a, libnice in b: NAME DIALECT ROLE [ice-connect-options...] -- [peer-options...]
+meet() {
+    local name=$1 dialect=$2 role=$3 compat=rfc5245 theirs= out=$work/$1
+    shift 3
+    local mine=() yours=()
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do mine+=("$1"); shift; done
+    [ $# -eq 0 ] || { shift; yours=("$@"); }
+    [ "$dialect" = rfc8445 ] || compat=oc2007r2
+    [ "$role" = controlling ] || theirs=--controlling
+    rm -rf "$out"
+    mkdir -p "$out"
+    # shellcheck disable=SC2086
+    timeout 40 ip netns exec "$ns-b" /usr/bin/python3 $peer --compat $compat $theirs --ip 10.98.2.2 \
+        --write "$out/nice.txt" --read "$out/ours.txt" --seconds 2 "${yours[@]}" >"$out/nice.json" 2>"$out/nice.log" &
+    local nice=$!
+    timeout 40 ip netns exec "$ns-a" "$target/ice-connect" --json --dialect "$dialect" --role "$role" --local 10.98.1.2 \
+        --write "$out/ours.txt" --read "$out/nice.txt" --send hello --expect-data --seconds 3 "${mine[@]}" >"$out/ours.jsonl" ||
+        { tail -n 5 "$out/ours.jsonl" "$out/nice.log"; return 1; }
+    wait $nice || { cat "$out/nice.json" "$out/nice.log"; return 1; }
+    echo "  ok: $name: $(sed -n 's/.*"ms":\([0-9]*\),"state":"completed".*/\1/p' "$out/ours.jsonl" | head -n 1) ms, $(cat "$out/nice.json")"
+}
+
+# Both dialects, both roles, both nominations of ours.
+scenario_ice_libnice() {
+    local dialect role
+    for dialect in rfc8445 ms-ice2; do
+        for role in controlling controlled; do
+            meet "nice-$dialect-$role" "$dialect" "$role" &
+        done
+    done
+    for job in $(jobs -p); do wait "$job"; done
+    meet nice-rfc8445-aggressive rfc8445 controlling --aggressive &
+    meet nice-ms-ice2-aggressive ms-ice2 controlling --aggressive &
+    for job in $(jobs -p); do wait "$job"; done
+}
+
+coturn_up() { "$lab/coturn.sh" start ip=10.98.1.1 ns="$ns-core" loopback=0 >/dev/null; sleep 1; }
+
+# The core forwards nothing: only coturn joins the two.
+scenario_ice_libnice_relayed() {
+    "$lab/netns.sh" up isolated >/dev/null
+    coturn_up
+    local role status=0
+    for role in controlling controlled; do
+        meet "relayed-rfc8445-$role" rfc8445 "$role" --turn 10.98.1.1:3478 --turn-user lab:labsecret -- --turn 10.98.1.1:3478:lab:labsecret &
+        # libnice's relays in this mode speak MS-TURN, which coturn does not: ours alone is in the path.
+        meet "relayed-ms-ice2-$role" ms-ice2 "$role" --turn 10.98.1.1:3478 --turn-user lab:labsecret &
+    done
+    for job in $(jobs -p); do wait "$job" || status=1; done
+    "$lab/coturn.sh" stop >/dev/null
+    "$lab/netns.sh" up routed >/dev/null
+    grep -q '"local_type":"relay"\|"remote_type":"relay"' "$work/relayed-rfc8445-controlling/ours.jsonl" || status=1
+    return $status
+}
+
+# The peer freezes: its consent runs out, here after 6 s instead of 30.
+scenario_ice_consent() {
+    local out=$work/consent since
+    rm -rf "$out"
+    mkdir -p "$out"
+    ip netns exec "$ns-b" /usr/bin/python3 $peer --controlling --ip 10.98.2.2 --write "$out/nice.txt" --read "$out/ours.txt" \
+        --seconds 30 >"$out/nice.json" 2>"$out/nice.log" &
+    local nice=$!
+    ip netns exec "$ns-a" "$target/ice-connect" --json --role controlled --local 10.98.1.2 --write "$out/ours.txt" --read "$out/nice.txt" \
+        --consent 6 --seconds 25 >"$out/ours.jsonl" &
+    local ours=$!
+    wait_for "$out/nice.log" ready 20
+    sleep 3
+    kill -STOP $nice
+    since=$SECONDS
+    if wait $ours; then echo "the frozen peer was not noticed"; kill -KILL $nice; return 1; fi
+    kill -KILL $nice
+    grep -q '"state":"consent lost"' "$out/ours.jsonl" || { cat "$out/ours.jsonl"; return 1; }
+    expect "seconds until a frozen peer was noticed" $((SECONDS - since)) at-least 4
+}
+
+# Our client on coturn, at both ends and with no other way.
+scenario_turn_coturn() {
+    local out=$work/coturn status=0
+    rm -rf "$out"
+    mkdir -p "$out"
+    "$lab/netns.sh" up isolated >/dev/null
+    coturn_up
+    local turn=(--turn 10.98.1.1:3478 --turn-user lab:labsecret --send hello --expect-data --seconds 2 --json)
+    timeout 30 ip netns exec "$ns-a" "$target/ice-connect" --role controlling --local 10.98.1.2 --write "$out/a.txt" --read "$out/b.txt" "${turn[@]}" >"$out/a.jsonl" &
+    local a=$!
+    timeout 30 ip netns exec "$ns-b" "$target/ice-connect" --role controlled --local 10.98.2.2 --write "$out/b.txt" --read "$out/a.txt" "${turn[@]}" >"$out/b.jsonl" || status=1
+    wait $a || status=1
+    "$lab/coturn.sh" stop >/dev/null
+    "$lab/netns.sh" up routed >/dev/null
+    [ $status = 0 ] || { tail -n 5 "$out"/*.jsonl; return 1; }
+    grep -h '"event":"selected"' "$out"/*.jsonl | grep -q relay
+    echo "  ok: two agents of ours through coturn"
+}
+
+# coturn's own client on our server: nothing may be lost.
+scenario_turn_uclient() {
+    local out=$work/uclient mode
+    rm -rf "$out"
+    mkdir -p "$out"
+    ip netns exec "$ns-core" "$target/turn-server" --listen 10.98.1.1:3478 --realm example.test --user lab:labsecret --quota 100 --allow-peer 10.98.0.0/16 >"$out/server.log" &
+    local server=$!
+    wait_for "$out/server.log" ready 5
+    for mode in "" "-s" "-t" "-t -s"; do
+        # shellcheck disable=SC2086
+        timeout 30 ip netns exec "$ns-a" turnutils_uclient -y -c -n 20 -m 2 -l 172 $mode -p 3478 -u lab -w labsecret 10.98.1.1 >"$out/client.log" 2>&1 || true
+        grep -q 'tot_send_msgs=\([0-9]*\), tot_recv_msgs=\1' "$out/client.log" && ! grep -q 'tot_send_msgs=0' <(grep tot_send_msgs "$out/client.log" | tail -n 1) ||
+            { kill $server; tail -n 12 "$out/client.log"; return 1; }
+        echo "  ok: turnutils_uclient ${mode:-(channels)}: $(grep tot_send_msgs "$out/client.log" | tail -n 1)"
+    done
+    kill $server
+}
