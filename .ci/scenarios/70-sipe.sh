@@ -89,6 +89,10 @@ sipe_up() { # GATEWAY-KEYS... -- ROOM-KEYS...
     sipe_pool $pool_options
     sipe_gateway "${keys[@]}"
     sipe_alice
+    sipe_room "$@"
+}
+
+sipe_room() { # ROOM-KEYS...
     sipe_media
     start_room $narrowband audio="$LAB_DIR/media/long.wav" src="$LAB_DIR/media/long.mp4" "$@" >/dev/null
 }
@@ -166,12 +170,18 @@ expect_at_alice() { # [audio] [HZ]
     expect "they move" "$(received_field video moving)" equals yes
 }
 
-# Two pictures of SIPE's at the room, a second apart.
+# Pictures of SIPE's at the room, which change within some seconds.
 expect_picture_at_room() {
     local first second luma
-    first=$(baresip snapshot room)
-    sleep 1
-    second=$(baresip snapshot room)
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        first=$(baresip snapshot room) && break
+        sleep 0.5
+    done
+    for _ in 1 2 3 4 5; do
+        sleep 1
+        second=$(baresip snapshot room)
+        cmp -s "$first" "$second" || break
+    done
     expect "SIPE's picture at baresip: width" "$(ffprobe -v error -show_entries stream=width -of csv=p=0 "$second")" equals 352
     luma=$(ffmpeg -v error -nostdin -i "$second" -vf signalstats,metadata=print:file=- -f null - 2>/dev/null | sed -n 's/.*YAVG=//p' | head -n 1)
     expect "its mean luma" "$luma" at-least 30
@@ -199,9 +209,20 @@ EOT
 }
 
 # Ends the capture and judges it: nothing malformed, all STUN verifies, and so does every SRTP
-# stream that the gateway sent; `encrypted` names the sides that must have some.
+# stream that the gateway sent; the arguments are the sides that must have some.
 sipe_judge() { # [lync] [standard]
     "$lab/capture.sh" stop sipe "$out" >"$out/callpack.txt"
+    judge_capture "$@"
+}
+
+# The same of the gateway's own capture, where what was on TLS lines is in clear.
+sipe_judge_own() { # [lync] [standard]
+    cp "$out/trace/gateway.pcap" "$out/capture.pcap"
+    /usr/bin/python3 "$lab/tshark/callpack.py" "$out" >"$out/callpack.txt"
+    judge_capture "$@"
+}
+
+judge_capture() { # [lync] [standard]
     "$lab/tshark/decode_check.sh" "$out/capture.pcap" 5060 5061 5063 5070 5161 >"$out/decode.txt" || { sed -n '/BAD/,$p' "$out/decode.txt"; return 1; }
     echo "  ok: $(tail -n 1 "$out/decode.txt")"
     /usr/bin/python3 "$lab/tshark/stun_integrity.py" "$out" >"$out/stun.txt" || { cat "$out/stun.txt"; return 1; }
@@ -213,7 +234,7 @@ streams = [s for s in json.load(open(sys.argv[1]))["rtp_streams"] if s["src"].sp
 srtp = [s for s in streams if s["srtp"] != "none"]
 failed = sum(s["auth_failed"] for s in srtp)
 packets = {name: sum(s["packets"] for s in srtp if side[s["src"].split(":")[0]] == name) for name in side.values()}
-wanted = all(packets[name] > 100 for name in sys.argv[2:])
+wanted = all(packets[name] > 40 for name in sys.argv[2:])
 clear = [s for s in streams if s["srtp"] == "none" and side[s["src"].split(":")[0]] in sys.argv[2:] and s["packets"] > 3]
 ok = wanted and failed == 0 and not clear
 print(f"  {'ok' if ok else 'FAILED'}: the gateway's SRTP verifies: packets {packets}, {failed} refused, {len(clear)} streams in clear")

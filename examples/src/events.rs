@@ -124,11 +124,13 @@ fn statistics_event(stream: StreamId, statistics: &StreamStatistics) -> (String,
         .map(|reason| (reason.name(), statistics.dropped(*reason)))
         .filter(|(_, count)| *count > 0)
         .collect();
+    let asked = statistics.keyframe_requests_sent;
     let text = format!(
-        "{stream}: {media} {codec}: {} packets in ({} lost), {} out{}",
+        "{stream}: {media} {codec}: {} packets in ({} lost), {} out{}{}",
         received.packets,
         statistics.lost,
         sent.packets,
+        if asked > 0 { format!(", {asked} keyframes asked for") } else { String::new() },
         if dropped.is_empty() { String::new() } else { format!(", dropped {dropped:?}") },
     );
     let value = json!({

@@ -173,6 +173,9 @@ impl MediaEngine {
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(at) = self.deadlines.take_due(now) {
             let peer = self.peer_of(at);
+            if self.stream(at).is_some_and(|stream| stream.losses.poll(now)) {
+                self.want_keyframe(peer, now);
+            }
             if let Some(stream) = self.stream(at) {
                 stream.due = None;
                 stream.transport.handle_timeout(now);

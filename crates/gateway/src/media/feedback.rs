@@ -149,6 +149,54 @@ impl RequestGate {
     }
 }
 
+/// A receiver of video that reports its losses and asks for no keyframe, as clients do that know
+/// no feedback message: it is asked for on its behalf, once a second while the losses go on.
+#[derive(Debug, Default)]
+pub(crate) struct LossWatch {
+    /// It does ask by itself.
+    asks: bool,
+    next: Option<Instant>,
+    until: Option<Instant>,
+}
+
+impl LossWatch {
+    const GAP: Duration = Duration::from_secs(1);
+    /// Reports come at most 5 s apart, give or take half of it (RFC 3550 §6.3.1).
+    const LASTS: Duration = Duration::from_secs(8);
+
+    /// A keyframe request of the receiver's own has come: it needs no help.
+    pub(crate) fn asked(&mut self) {
+        *self = Self { asks: true, ..Self::default() };
+    }
+
+    /// A reception report has come, with the share that was lost since the one before.
+    pub(crate) fn reported(&mut self, fraction_lost: u8, now: Instant) {
+        if self.asks {
+            return;
+        }
+        if fraction_lost == 0 {
+            *self = Self::default();
+        } else {
+            self.next = self.next.or(Some(now));
+            self.until = Some(now + Self::LASTS);
+        }
+    }
+
+    /// Whether a keyframe is to be asked for now.
+    pub(crate) fn poll(&mut self, now: Instant) -> bool {
+        if self.next.is_none_or(|next| next > now) {
+            return false;
+        }
+        let next = now + Self::GAP;
+        self.next = self.until.is_some_and(|until| next < until).then_some(next);
+        true
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.next
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +253,30 @@ mod tests {
         assert_eq!(request.poll(t + ms(60_000)), None);
         request.start(t + ms(60_000));
         assert_eq!(request.poll(t + ms(60_000)), Some((2, true)));
+    }
+
+    #[test]
+    fn a_receiver_that_only_reports_losses_gets_a_keyframe_a_second() {
+        let t = Instant::now();
+        let mut watch = LossWatch::default();
+        let mut count = |watch: &mut LossWatch, from: u64, to: u64| {
+            (from..to).filter(|n| watch.poll(t + ms(n * 100))).count()
+        };
+        watch.reported(0, t);
+        assert_eq!(count(&mut watch, 0, 50), 0);
+        watch.reported(25, t + ms(5_000));
+        assert_eq!(count(&mut watch, 50, 100), 5);
+        // The losses have ended, or so the next report says.
+        watch.reported(0, t + ms(10_000));
+        assert_eq!(count(&mut watch, 100, 200), 0);
+        // No further report: it ends by itself.
+        watch.reported(1, t + ms(20_000));
+        assert_eq!(count(&mut watch, 200, 600), 8);
+        assert_eq!(watch.poll_timeout(), None);
+        // Who asks by himself is left alone.
+        watch.asked();
+        watch.reported(80, t + ms(60_000));
+        assert_eq!(count(&mut watch, 600, 700), 0);
     }
 
     #[test]

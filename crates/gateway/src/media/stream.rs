@@ -12,7 +12,7 @@ use linkspan_rtp::{
 };
 
 use super::command::{AgreedStream, DropReason, StreamCodec, StreamFormat};
-use super::feedback::{KeyframeWish, RequestGate, SourceRequest};
+use super::feedback::{KeyframeWish, LossWatch, RequestGate, SourceRequest};
 use super::transport::{MediaTransport, TransportConfig};
 use super::video::{VideoOutput, VideoPath};
 use crate::id::{StreamId, StreamKind};
@@ -38,6 +38,8 @@ pub(super) struct Stream {
     pub(super) source_request: SourceRequest,
     /// Keyframe requests from the peer.
     pub(super) gate: RequestGate,
+    /// Losses that the peer reports of our video.
+    pub(super) losses: LossWatch,
     /// The peer has asked for no video (`SOURCE_NONE`).
     pub(super) paused: bool,
     /// The conference takes nothing of what comes in.
@@ -98,6 +100,7 @@ impl Stream {
             wish: KeyframeWish::default(),
             source_request: SourceRequest::default(),
             gate: RequestGate::default(),
+            losses: LossWatch::default(),
             paused: false,
             muted: false,
             was_connected: false,
@@ -177,6 +180,7 @@ impl Stream {
         let mut asked = Asked::default();
         let Ok(compound) = Compound::parse(compound) else { return asked };
         for packet in compound.packets().flatten() {
+            self.read_report(&packet, now);
             let number = match &packet {
                 RtcpPacket::Pli(pli) => match PictureLoss::from_pli(pli) {
                     Ok(request) => request.map(|r| u32::from(r.request_id)),
@@ -203,9 +207,25 @@ impl Stream {
                 _ => continue,
             };
             self.transport.statistics_mut().keyframes_requested += 1;
+            self.losses.asked();
             asked.keyframe |= self.gate.pass(number, now);
         }
+        asked.keyframe |= self.losses.poll(now);
         asked
+    }
+
+    /// What the peer lacks of our video.
+    fn read_report(&mut self, packet: &RtcpPacket, now: Instant) {
+        let reports = match packet {
+            RtcpPacket::SenderReport(report) => &report.reports,
+            RtcpPacket::ReceiverReport(report) => &report.reports,
+            _ => return,
+        };
+        let own = Ssrc(self.transport.ssrc());
+        let ours = reports.iter().find(|report| report.ssrc == own);
+        if let Some(report) = ours.filter(|_| self.kind == StreamKind::Video) {
+            self.losses.reported(report.fraction_lost, now);
+        }
     }
 
     /// Sends what is due of keyframe and source requests. True when signalling has to ask for a
@@ -270,6 +290,7 @@ impl Stream {
         requests
             .into_iter()
             .chain([video, self.drops.due, self.transport.poll_timeout()])
+            .chain([self.losses.poll_timeout()])
             .flatten()
             .min()
     }

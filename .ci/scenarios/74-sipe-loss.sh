@@ -1,0 +1,50 @@
+# Random loss on the Lync side, in both directions.
+# shellcheck shell=bash
+scenarios+=" sipe_loss"
+
+# lose PERCENT: of the UDP packets from and to alice, on the gateway's side of the wire: so the
+# capture shows all that she has sent.
+lose() {
+    ip netns exec "$ns-core" nft -f - <<EOT
+table inet loss
+delete table inet loss
+table inet loss {
+    chain in { type filter hook input priority 0; iifname "ca" meta l4proto udp numgen random mod 100 < $1 drop; }
+    chain out { type filter hook output priority 0; oifname "ca" meta l4proto udp numgen random mod 100 < $1 drop; }
+}
+EOT
+}
+
+# The gateway has asked for keyframes where it lost them, and not more often than twice a second.
+expect_few_requests() { # CALL SECONDS
+    local asked
+    asked=$(sed -n "s|^$1/lync/1: .* \([0-9]*\) keyframes asked for.*|\1|p" "$out/gateway.log")
+    expect "keyframes asked for at SIPE in $2 s" "$(( ${asked:-0} <= 2 * $2 + 1 ? 1 : 0 )) ${asked:-0}" equals "1 ${asked:-0}"
+}
+
+# The call is set up under the loss, and the picture keeps coming for ten seconds.
+lossy_call() { # PERCENT CALL
+    local loss=$1 since=$SECONDS part pictures before
+    echo "  $loss % lost"
+    lose "$loss"
+    sipe_call
+    sleep 1
+    for part in 1 2; do
+        before=$(pictures_at_alice)
+        expect_picture_at_room
+        sleep 3
+        pictures=$(pictures_at_alice)
+        expect "pictures at SIPE, part $part" "$((pictures - before))" at-least 8
+    done
+    lose 0
+    sipe_hang_up
+    expect_few_requests "$2" $((SECONDS - since))
+}
+
+scenario_sipe_loss() {
+    sipe_begin sipe_loss
+    sipe_up -- enc=srtp-mand
+    lossy_call 10 call-1
+    lossy_call 30 call-2
+    sipe_judge lync standard
+}
