@@ -40,6 +40,13 @@ impl Diagnostic {
         }
     }
 
+    /// What a Lync client is told when a description is refused.
+    #[must_use]
+    pub fn of_refusal(refusal: &linkspan_sdp::Refusal) -> Self {
+        let (id, reason) = refusal.lync_diagnostic();
+        Self { id, reason: reason.into(), client: true }
+    }
+
     /// Header name and value; `source` is the name of the gateway.
     #[must_use]
     pub fn header(&self, source: &str) -> (&'static str, String) {

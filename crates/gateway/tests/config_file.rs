@@ -96,3 +96,15 @@ fn mistakes_are_refused_where_they_are() {
         assert!(error.span().is_some(), "{to}: {error}");
     }
 }
+
+#[test]
+fn a_video_policy_may_stand_for_its_rate() {
+    let read = |value: &str| {
+        toml::from_str::<Config>(&FILE.replace("max-video-kbps = 2000", value))
+            .map(|config| config.max_video_kbps)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(read("max-video-kbps = \"VGA600K\""), Ok(600));
+    assert_eq!(read("max-video-kbps = \"hd720p15m\""), Ok(1_500));
+    assert!(read("max-video-kbps = \"4K\"").unwrap_err().contains("VGA600K"));
+}

@@ -2,8 +2,9 @@
 
 use crate::translate::{self, Outcome, Side};
 use crate::{
-    Candidate, Crypto, Description, Dialect, Direction, EncryptionLevel, LocalIce, LocalMedia,
-    Profile, RtcpFeedback, RtpMap, Session, SessionDescription, ms,
+    Candidate, Capability, Crypto, Description, Dialect, Direction, EncryptionLevel, Fingerprint,
+    LocalDtls, LocalIce, LocalMedia, Profile, RtcpFeedback, RtpMap, Session, SessionDescription,
+    Setup, ms,
 };
 
 /// A description: read both ways, every accessor called, written back as it came.
@@ -27,6 +28,11 @@ pub fn description(octets: &[u8]) {
         let _ = (a.rtcp_address(), a.ssrcs(), a.fingerprints(), a.remote_candidates());
         let _ = (a.legacy_candidates().count(), a.video_capabilities().count(), a.cryptoscale());
         let _ = (a.groups().count(), a.ptime(), a.media_bandwidth(), a.bandwidth_bps());
+        assert_eq!((a.setup(), a.connection_use()), (b.setup(), b.connection_use()));
+        assert!(a.capabilities().eq(b.capabilities()));
+        assert_eq!(a.application_sharing(), b.application_sharing());
+        let _ = (a.tls_id(), a.source(), a.candidate_info().count(), a.rtcp_mux_only());
+        let _ = a.legacy_remote_candidates().count();
     }
     let mut edited = owned;
     edited.push_attribute("x", Some("1"));
@@ -72,6 +78,19 @@ pub fn attribute(octets: &[u8]) {
         assert_eq!(RtpMap::parse(&format!("{pt} {map}")), Ok((pt, map)));
     }
     let _ = (RtcpFeedback::parse(value), ms::parse_ssrc_range(value));
+    if let Ok(fingerprint) = Fingerprint::parse(value) {
+        assert_eq!(Fingerprint::parse(&fingerprint.to_string()), Ok(fingerprint));
+        assert!(!fingerprint.is_usable() || fingerprint.octets().count() <= 64);
+    }
+    for name in ["csup", "creq", "acap", "tcap", "pcfg", "acfg"] {
+        let _ = Capability::parse(name, value);
+    }
+    if let (Some(a), Some(b)) =
+        (Setup::from_name(value), value.split(' ').find_map(Setup::from_name))
+    {
+        assert!(a.admits(a.answer(b)));
+    }
+    let _ = (crate::OpusFormat::parse(value), crate::SilkFormat::parse(value));
     let _ = (crate::H264Format::parse(value), crate::Parameters::new(value).events());
     let (head, body) = value.split_at(value.find(' ').unwrap_or(0));
     let _ = ms::offer_body(head, body.as_bytes());
@@ -95,19 +114,35 @@ pub fn engine(octets: &[u8]) {
         if let Ok((answer, agreed)) = session.answer(&remote, &locals) {
             check_answer(&remote, &answer);
             assert_eq!(agreed.media.len(), remote.media.len());
+            for media in &agreed.media {
+                assert_eq!(media.accepted, media.refused.is_none());
+                let keys = (media.local_crypto.is_some(), media.dtls.is_some());
+                assert!(keys != (true, true) && media.encryption == (keys.0 || keys.1));
+                let tagged = media.bundle.and_then(|at| agreed.media.get(at));
+                assert!(media.bundle.is_none() || tagged.is_some_and(|t| t.accepted));
+            }
             let (offer, pending) = session.offer(&locals);
             check_written(&offer);
             assert!(session.answer(&remote, &locals).is_err(), "glare");
             let _ = pending.accept(&remote);
         }
-        let (_, pending) = Session::new(profile).offer(&locals);
-        let _ = pending.accept(&remote);
+        let mut session = Session::new(profile);
+        let (_, pending) = session.offer(&locals);
+        let preview = pending.preview(&remote);
+        let (_, forked) = session.fork(&pending);
+        assert_eq!(preview, pending.clone().accept(&remote));
+        assert_eq!(preview, pending.accept(&remote), "the same answer, twice");
+        assert_eq!(preview, forked.accept(&remote));
     }
-    let [lync, standard] = profiles(*choice);
+    let [lync, standard, _] = profiles(*choice);
     for (from, to) in [(&lync, &standard), (&standard, &lync)] {
         let Ok(toward) = translate::offer(&remote, from, to, &locals) else { continue };
         check_written(&toward.description);
         assert_eq!(toward.media.len(), remote.media.len());
+        for (media, view) in toward.media.iter().zip(remote.media_views()) {
+            assert!(media.formats.iter().map(|f| f.format.as_str()).eq(view.formats()));
+        }
+        assert!(!toward.explain_lines().is_empty());
         let Ok((far_answer, _)) = Session::new(to.clone()).answer(&toward.description, &locals)
         else {
             continue;
@@ -127,7 +162,10 @@ fn check_answer(offer: &SessionDescription, answer: &SessionDescription) {
     for (offered, answered) in offer.media_views().zip(answer.media_views()) {
         assert_eq!(offered.kind(), answered.kind());
         if answered.port() != 0 {
-            assert!(offered.port() != 0, "a section that is not used was answered");
+            assert!(
+                offered.port() != 0 || offered.bundle_only(),
+                "a section that is not used was answered"
+            );
             assert!(answered.payload_types().all(|a| offered.payload_types().any(|o| o == a)));
             assert!(offered.direction().admits(answered.direction()));
         }
@@ -139,7 +177,7 @@ fn check_written(description: &SessionDescription) {
     assert_eq!(again.as_ref(), Ok(description), "what is written does not parse");
 }
 
-fn profiles(choice: u8) -> [Profile; 2] {
+fn profiles(choice: u8) -> [Profile; 3] {
     let encryption = match choice & 3 {
         0 => EncryptionLevel::Required,
         1 => EncryptionLevel::None,
@@ -147,9 +185,19 @@ fn profiles(choice: u8) -> [Profile; 2] {
     };
     let (rtcp_mux, one_video_codec) = (choice & 4 != 0, choice & 8 != 0);
     let ice = if choice & 16 != 0 { crate::IceMode::Rfc8445 } else { crate::IceMode::None };
-    let lync = Profile { encryption, rtcp_mux, one_video_codec, ..Profile::lync() };
+    let sharing = if choice & 32 != 0 { vec![crate::Codec::x_data()] } else { Vec::new() };
+    let max_video_rate = (choice & 64 != 0).then_some(ms::MaxVideoRate::Vga600K);
+    let lync = Profile {
+        encryption,
+        rtcp_mux,
+        one_video_codec,
+        sharing,
+        max_video_rate,
+        ..Profile::lync()
+    };
     let standard = Profile { encryption, rtcp_mux, one_video_codec, ice, ..Profile::standard() };
-    [lync, standard]
+    let webrtc = Profile { encryption, one_video_codec, ..Profile::webrtc() };
+    [lync, standard, webrtc]
 }
 
 fn local() -> LocalMedia {
@@ -160,6 +208,11 @@ fn local() -> LocalMedia {
         ice: Some(LocalIce { ufrag: "abcd".into(), pwd: key.into(), ..LocalIce::default() }),
         crypto: vec![Crypto::new(1, "AES_CM_128_HMAC_SHA1_80", key)],
         direction: Direction::SendRecv,
+        dtls: Some(LocalDtls {
+            fingerprint: format!("sha-1 {}", ["0A"; 20].join(":")),
+            tls_id: Some("abcdefghijklmnopqrst".into()),
+        }),
+        sharing: Some(ms::ApplicationSharing::default()),
         ..LocalMedia::default()
     }
 }

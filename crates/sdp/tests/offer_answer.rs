@@ -10,9 +10,9 @@
 use std::fs;
 
 use linkspan_sdp::{
-    Capability, Codec, Crypto, Direction, EncryptionHint, EncryptionLevel, IceMode, LocalIce,
-    LocalMedia, MediaKind, MediaView, MismatchCause, Profile, RefusalReason, Session,
-    SessionDescription, Why,
+    Capability, Codec, Crypto, Dialect, Direction, EncryptionHint, EncryptionLevel, IceMode,
+    LocalIce, LocalMedia, MediaKind, MediaView, MismatchCause, Profile, Proto, RefusalReason,
+    Session, SessionDescription, Why,
 };
 use serde_json::Value;
 
@@ -230,14 +230,19 @@ fn encryption_table_of_the_offerer() {
         ("RTP/SAVP", None, [Err(NoUsableKey), Err(NoUsableKey), Err(NotOffered)]),
         ("RTP/SAVP", Some(9), [Err(UnknownTag), Err(UnknownTag), Err(NotOffered)]),
     ];
-    for (proto, tag, expected) in rows {
+    // Every transport that an answer may name: over UDP and TCP, with and without early feedback.
+    let transports = rows.iter().flat_map(|(proto, tag, expected)| {
+        let forms = [(*proto).to_owned(), format!("TCP/{proto}"), format!("{proto}F")];
+        forms.map(|proto| (proto, *tag, *expected))
+    });
+    for (proto, tag, expected) in transports {
         for (level, expected) in [Required, Supported, Never].into_iter().zip(expected) {
             let profile = Profile { encryption: level, ..Profile::lync() };
             let (offer, pending) = Session::new(profile).offer(&[keyed(4000)]);
             let view = offer.media_view(0).unwrap();
             assert_eq!(view.profile().secure, level == Required);
             assert_eq!(view.crypto().len(), usize::from(level != Never));
-            let mut answer = section(proto, false, None);
+            let mut answer = section(&proto, false, None);
             if let Some(tag) = tag {
                 let value = format!("{tag} {SUITE} inline:{KEY}|2^31");
                 answer.media[0].push_attribute("crypto", Some(&value));
@@ -259,6 +264,57 @@ fn encryption_table_of_the_offerer() {
             }
         }
     }
+}
+
+/// Every level against every level, in both dialects and with keys from both sources: SRTP, clear,
+/// or 488 with 52017 beside it.
+#[test]
+fn encryption_table_from_end_to_end() {
+    use EncryptionLevel::{None as Never, Required, Supported};
+    let levels = [Required, Supported, Never];
+    // Rows: the offerer's level; columns: the answerer's. `None` is a mismatch.
+    let expected = [
+        [Some(true), Some(true), None],
+        [Some(true), Some(true), Some(false)],
+        [None, Some(false), Some(false)],
+    ];
+    let mut rows = 0;
+    for base in [Profile::lync(), Profile::standard()] {
+        for tcp in [false, true] {
+            if tcp && base.dialect == Dialect::Standard {
+                continue;
+            }
+            for (ours, row) in levels.iter().zip(expected) {
+                for (theirs, expected) in levels.iter().zip(row) {
+                    rows += 1;
+                    let profile = |level| Profile { encryption: level, ..base.clone() };
+                    let mut alice = Session::new(profile(*ours));
+                    let mut bob = Session::new(profile(*theirs));
+                    let (mut offer, pending) = alice.offer(&[keyed(4000)]);
+                    if tcp {
+                        offer.media[0].proto = Proto::new(&format!("TCP/{}", offer.media[0].proto));
+                    }
+                    let context = format!("{:?} tcp={tcp} {ours:?} {theirs:?}", base.dialect);
+                    match (bob.answer(&offer, &[keyed(5000)]), expected) {
+                        (Ok((answer, at_bob)), Some(encrypted)) => {
+                            let at_alice = pending.accept(&answer).unwrap();
+                            assert_eq!(at_bob.media[0].encryption, encrypted, "{context}");
+                            assert_eq!(at_alice.media[0].encryption, encrypted, "{context}");
+                            let keys = at_alice.media[0].local_crypto.clone();
+                            assert_eq!(keys, at_bob.media[0].remote.crypto, "{context}");
+                            assert_eq!(keys.is_some(), encrypted, "{context}");
+                        }
+                        (Err(refusal), None) => {
+                            assert_eq!(refusal.status(), 488, "{context}");
+                            assert_eq!(refusal.lync_diagnostic().0, 52_017, "{context}");
+                        }
+                        (outcome, expected) => panic!("{context}: {expected:?} {outcome:?}"),
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(rows, 3 * 9);
 }
 
 #[test]

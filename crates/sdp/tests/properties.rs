@@ -8,8 +8,8 @@
 
 use linkspan_sdp::{
     Agreed, AgreedMedia, Candidate, Codec, Crypto, Description, Dialect, Direction,
-    EncryptionLevel, LocalMedia, MediaKind, Profile, RefusalReason, Session, SessionDescription,
-    ms,
+    EncryptionLevel, LocalDtls, LocalMedia, MediaKind, Profile, RefusalReason, Session,
+    SessionDescription, Setup, ms,
     translate::{self, Explanation, FormatFate, MediaOutcome, Outcome, Side},
 };
 use proptest::prelude::*;
@@ -157,17 +157,37 @@ fn profile(dialect: Dialect) -> impl Strategy<Value = Profile> {
         video.prop_shuffle(),
         0_usize..5,
         level,
-        any::<bool>(),
-        any::<bool>(),
+        any::<[bool; 4]>(),
+        Just((96_u8..128).collect::<Vec<u8>>()).prop_shuffle(),
     )
-        .prop_map(move |(mut audio, some, mut video, few, encryption, rtcp_mux, one)| {
+        .prop_map(move |(mut audio, some, mut video, few, encryption, flags, numbers)| {
             audio.truncate(some);
             video.truncate(few);
             let base = match dialect {
                 Dialect::Standard => Profile::standard(),
                 Dialect::Lync => Profile::lync(),
             };
-            Profile { audio, video, encryption, rtcp_mux, one_video_codec: one, ..base }
+            // Static numbers stay, dynamic ones are any, and some are left to the engine.
+            for (codec, number) in audio.iter_mut().chain(&mut video).zip(numbers) {
+                if codec.payload_type.is_some_and(|pt| pt >= 96) {
+                    codec.payload_type = Some(number).filter(|n| n % 4 != 0);
+                }
+            }
+            let [rtcp_mux, one_video_codec, dtls, bundle] = flags;
+            let dtls = dtls && dialect == Dialect::Standard;
+            let header_extensions =
+                if bundle { Profile::webrtc().header_extensions } else { Vec::new() };
+            Profile {
+                audio,
+                video,
+                encryption,
+                rtcp_mux,
+                one_video_codec,
+                dtls,
+                bundle: bundle && dialect == Dialect::Standard,
+                header_extensions,
+                ..base
+            }
         })
 }
 
@@ -179,8 +199,21 @@ fn local() -> impl Strategy<Value = LocalMedia> {
         1 => Just(Direction::Inactive)
     ];
     let kind = proptest::option::of(prop_oneof![Just(MediaKind::Audio), Just(MediaKind::Video)]);
-    (prop_oneof![4 => 1024_u16..60_000, 1 => Just(0)], key(), direction, kind).prop_map(
-        |(port, key, direction, kind)| LocalMedia {
+    let setup = proptest::option::of(prop_oneof![
+        Just(Setup::Active),
+        Just(Setup::Passive),
+        Just(Setup::ActPass)
+    ]);
+    (prop_oneof![4 => 1024_u16..60_000, 1 => Just(0)], key(), direction, kind, setup).prop_map(
+        |(port, key, direction, kind, setup)| LocalMedia {
+            dtls: Some(LocalDtls {
+                fingerprint: format!(
+                    "sha-256 {}",
+                    vec![format!("{:02X}", port % 251); 32].join(":")
+                ),
+                tls_id: None,
+            }),
+            setup,
             address: [192, 0, 2, 1].into(),
             rtp_port: port,
             crypto: vec![Crypto::new(1, "AES_CM_128_HMAC_SHA1_80", &key)],
@@ -218,6 +251,15 @@ fn assert_agree(offerer: &AgreedMedia, answerer: &AgreedMedia, context: &str) {
     assert_eq!(offerer.rtcp_mux, answerer.rtcp_mux, "{context}");
     assert_eq!(offerer.local_crypto, answerer.remote.crypto, "{context}");
     assert_eq!(offerer.remote.crypto, answerer.local_crypto, "{context}");
+    assert_eq!(offerer.bundle, answerer.bundle, "{context}");
+    assert_eq!(offerer.mid, answerer.mid, "{context}");
+    assert_eq!(offerer.header_extensions, answerer.header_extensions, "{context}");
+    assert_eq!(offerer.dtls.is_some(), answerer.dtls.is_some(), "{context}");
+    assert_eq!(offerer.setup, answerer.setup.map(Setup::counterpart), "{context}");
+    if offerer.dtls.is_some() {
+        assert_ne!(offerer.setup, answerer.setup, "{context}");
+        assert!(offerer.local_crypto.is_none() && offerer.encryption, "{context}");
+    }
     assert_eq!(offerer.codecs.len(), answerer.codecs.len(), "{context}");
     assert!(!offerer.codecs.is_empty(), "{context}");
     for (ours, theirs) in offerer.codecs.iter().zip(&answerer.codecs) {
@@ -242,7 +284,7 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..13),
     ) {
         let (mut alice, mut bob) = (Session::new(a), Session::new(b));
-        let mut numbers: Vec<(bool, usize, u8, String)> = Vec::new();
+        let mut numbers: Vec<(usize, u8, String)> = Vec::new();
         for (index, step) in steps.iter().enumerate() {
             let context = format!("step {index}");
             let (offerer, answerer) =
@@ -250,7 +292,6 @@ proptest! {
             let (offer, pending) = offerer.offer(&step.offerer);
             let offer: SessionDescription = offer.to_string().parse().unwrap();
             prop_assert!(offerer.is_offering());
-            check_bindings(&offer, step.by_alice, &mut numbers, &context);
             if step.withdrawn {
                 drop(pending);
                 prop_assert!(!offerer.is_offering());
@@ -261,7 +302,10 @@ proptest! {
                     let answer: SessionDescription = answer.to_string().parse().unwrap();
                     prop_assert_eq!(answer.media.len(), offer.media.len());
                     match pending.accept(&answer) {
-                        Ok(ours) => agree(&ours, &theirs, &context),
+                        Ok(ours) => {
+                            agree(&ours, &theirs, &context);
+                            check_bindings(&offer, &ours, &mut numbers, &context);
+                        }
                         Err(refusal) => panic!("{context}: {refusal}\n{offer}\n{answer}"),
                     }
                 }
@@ -364,24 +408,24 @@ fn agree(offerer: &Agreed, answerer: &Agreed, context: &str) {
     }
 }
 
-/// RFC 3264 §8.3.2: a number that a section has once offered keeps its codec, while the section
-/// keeps its kind.
+/// RFC 3264 §8.3.2: a number that a stream has once had, in an offer of either side, keeps its
+/// codec. A section that is refused ends its stream.
 fn check_bindings(
     offer: &SessionDescription,
-    by_alice: bool,
-    numbers: &mut Vec<(bool, usize, u8, String)>,
+    agreed: &Agreed,
+    numbers: &mut Vec<(usize, u8, String)>,
     context: &str,
 ) {
-    for (index, view) in offer.media_views().enumerate().filter(|(_, v)| v.port() != 0) {
+    for (index, view) in offer.media_views().enumerate() {
+        if !agreed.media[index].accepted {
+            numbers.retain(|(section, ..)| *section != index);
+            continue;
+        }
         for pt in view.payload_types() {
-            let name = format!("{} {}", view.kind(), view.rtpmap(pt).unwrap());
-            let known = numbers.iter().find(|(side, section, number, bound)| {
-                (*side, *section, *number) == (by_alice, index, pt)
-                    && bound.starts_with(view.kind().token())
-            });
-            match known {
+            let name = view.rtpmap(pt).unwrap().to_string();
+            match numbers.iter().find(|(section, number, _)| (*section, *number) == (index, pt)) {
                 Some((.., bound)) => assert_eq!(*bound, name, "{context}"),
-                None => numbers.push((by_alice, index, pt, name)),
+                None => numbers.push((index, pt, name)),
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use linkspan_sdp::ms::MaxVideoRate;
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::{
@@ -48,6 +50,24 @@ impl SideFile {
             h264: self.h264.unwrap_or(default.h264),
             max_payload: self.max_payload.unwrap_or(default.max_payload),
         }
+    }
+}
+
+/// A number, or the name of a video policy.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum VideoRate {
+    Kbps(u32),
+    Policy(String),
+}
+
+pub(super) fn video_kbps<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    match VideoRate::deserialize(from)? {
+        VideoRate::Kbps(kbps) => Ok(kbps),
+        VideoRate::Policy(name) => match MaxVideoRate::from_name(&name) {
+            Some(rate) => Ok(rate.kbps()),
+            None => Err(Error::custom("expected CIF250K, VGA600K or Hd720p15M")),
+        },
     }
 }
 

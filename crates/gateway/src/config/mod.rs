@@ -74,8 +74,9 @@ pub struct Config {
     /// What standards-side callers dial to join Lync conferences; the first that matches counts,
     /// before any route. The way there is the route of the organiser's domain.
     pub conferences: Vec<ConferenceAlias>,
-    /// Upper bound on video in kbit/s, written into both sides' descriptions and requests
-    /// (`MaxVideoRateAllowed` and its like).
+    /// Upper bound on video in kbit/s, written into both sides' descriptions and requests. A file
+    /// may name a deployment's `MaxVideoRateAllowed` instead: `"VGA600K"`.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "file::video_kbps"))]
     pub max_video_kbps: u32,
     /// How long the gateway waits.
     pub timers: Timers,

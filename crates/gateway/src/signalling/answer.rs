@@ -78,10 +78,7 @@ impl Call {
             Ok(description) => self.accept(core, &description, now),
             Err(refusal) => {
                 core.counters.descriptions_refused += 1;
-                let diagnostic = refusal
-                    .is_encryption_mismatch()
-                    .then(Diagnostic::encryption_mismatch)
-                    .or_else(|| Some(Diagnostic::unsupported_description()));
+                let diagnostic = Some(Diagnostic::of_refusal(&refusal));
                 self.end_leg(core, callee, &Farewell { reason: None, diagnostic }, now);
                 self.refuse_caller(core, &refusal, now);
             }

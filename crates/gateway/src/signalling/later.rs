@@ -113,7 +113,7 @@ impl Call {
             Err(refusal) => {
                 self.later = Some(later);
                 core.counters.descriptions_refused += 1;
-                let diagnostic = diagnostic_of(&refusal);
+                let diagnostic = Diagnostic::of_refusal(&refusal);
                 core.explain(self.id, format!("a later offer from {side}: {refusal}"));
                 self.refuse_later(core, refusal.status(), Some(diagnostic), now);
                 return;
@@ -201,7 +201,7 @@ impl Call {
             }
             Err(refusal) => {
                 core.counters.descriptions_refused += 1;
-                let diagnostic = diagnostic_of(&refusal);
+                let diagnostic = Diagnostic::of_refusal(&refusal);
                 self.later = Some(later);
                 self.refuse_later(core, 488, Some(diagnostic), now);
             }
@@ -321,7 +321,7 @@ impl Call {
                 self.show_activity(core);
             }
             Err(refusal) => {
-                let diagnostic = diagnostic_of(&refusal);
+                let diagnostic = Diagnostic::of_refusal(&refusal);
                 self.later = Some(later);
                 self.refuse_later(core, refusal.status(), Some(diagnostic), now);
             }
@@ -388,14 +388,6 @@ fn says_the_same(new: &SessionDescription, old: &SessionDescription) -> bool {
         new == *old
     };
     new.media.len() == old.media.len() && new.media.iter().zip(&old.media).all(alike)
-}
-
-fn diagnostic_of(refusal: &sdp::Refusal) -> Diagnostic {
-    if refusal.is_encryption_mismatch() {
-        Diagnostic::encryption_mismatch()
-    } else {
-        Diagnostic::unsupported_description()
-    }
 }
 
 fn answer(

@@ -418,11 +418,7 @@ impl Call {
 
     /// A description that cannot be joined: 488, or 400, to the caller.
     pub(super) fn refuse_caller(&mut self, core: &mut Core, refusal: &sdp::Refusal, now: Instant) {
-        let diagnostic = if refusal.is_encryption_mismatch() {
-            Diagnostic::encryption_mismatch()
-        } else {
-            Diagnostic::unsupported_description()
-        };
+        let diagnostic = Diagnostic::of_refusal(refusal);
         core.explain(self.id, format!("the descriptions cannot be joined: {refusal}"));
         let rejection = Rejection {
             status: refusal.status(),
