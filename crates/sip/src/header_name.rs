@@ -167,7 +167,8 @@ impl HeaderName {
         if name.len() == 1 {
             self.compact().is_some_and(|own| own.as_bytes().eq_ignore_ascii_case(name))
         } else {
-            self.as_str().as_bytes().eq_ignore_ascii_case(name)
+            let own = self.as_str().as_bytes();
+            own == name || own.eq_ignore_ascii_case(name)
         }
     }
 

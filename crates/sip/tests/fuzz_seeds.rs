@@ -27,5 +27,6 @@ fn seeds_hold() {
     seeds("sip_headers", fuzz::headers);
     seeds("sip_uri", fuzz::uri);
     seeds("sip_framing", fuzz::framing);
+    seeds("sip_transactions", fuzz::transactions);
     seeds("sip_useragent", fuzz::useragent);
 }
