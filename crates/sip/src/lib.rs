@@ -30,7 +30,8 @@ pub mod fuzz;
 pub mod ms;
 
 pub use auth::{
-    AuthValue, Credentials, DigestAlgorithm, DigestError, DigestServer, Password, answer_challenge,
+    AuthValue, Credentials, DigestAlgorithm, DigestError, DigestServer, NonceCounts, Password,
+    answer_challenge,
 };
 /// The octets of bodies and messages, shared without copies: `bytes::Bytes`.
 pub use bytes::Bytes;

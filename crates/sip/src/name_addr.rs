@@ -127,6 +127,11 @@ impl<'a> NameAddrRef<'a> {
         self.params.value("epid")
     }
 
+    /// Lync's machine endpoint id, of conferencing devices.
+    pub fn mepid(&self) -> Option<&'a str> {
+        self.params.value("mepid")
+    }
+
     /// An owned copy.
     pub fn to_name_addr(&self) -> NameAddr {
         NameAddr {

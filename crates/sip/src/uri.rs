@@ -7,6 +7,7 @@ use core::str::FromStr;
 use crate::error::ValueError;
 use crate::lex;
 use crate::params::{Params, ParamsRef};
+use crate::path::Path;
 
 /// A URI taken apart, borrowed.
 ///
@@ -436,6 +437,20 @@ impl fmt::Display for Uri {
 impl fmt::Debug for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Uri").field(&self.text).finish()
+    }
+}
+
+/// Where we are reached on a path: what a Contact names.
+///
+/// ```
+/// use linkspan_sip::{Path, Transport, Uri};
+///
+/// let path = Path::new(Transport::Tcp, "[2001:db8::1]:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
+/// assert_eq!(Uri::from(path).as_str(), "sip:[2001:db8::1]:5060;transport=tcp");
+/// ```
+impl From<Path> for Uri {
+    fn from(path: Path) -> Self {
+        Self { text: format!("sip:{};transport={}", path.local, path.transport.uri_token()) }
     }
 }
 

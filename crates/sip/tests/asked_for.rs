@@ -1,7 +1,7 @@
 //! What users of other SIP libraries asked for in vain, each under its name.
 #![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use linkspan_sip::{AuthValue, Message, Method, Uri};
 
@@ -87,22 +87,59 @@ fn commas_do_not_split_other_headers() {
     assert_eq!(read.header("user-agent"), Some("UCCAPI/15.0 OC/15.0 (Microsoft, Lync)"));
 }
 
-/// Linear time, so that a debug build on a slow machine has room to spare.
+/// Nothing of 64 KiB takes more than 2 ms, reading and validating and typing it all; a debug build
+/// has fifty times as long, where quadratic time would have a thousand. Of three tries the best counts, as other work may run beside this.
 #[test]
 fn hostile_messages_of_64_kib_are_read_in_linear_time() {
-    let start = Instant::now();
-    for unit in ["a", ",", ";", "\"", "<", ">", "@", ";a=b", "a,", "\\", "%41", ":", "[", " \r\n "]
-    {
-        let value = unit.repeat(60_000 / unit.len());
-        for name in ["Via", "Contact", "From", "Record-Route", "WWW-Authenticate", "X"] {
+    let bound = Duration::from_millis(if cfg!(debug_assertions) { 100 } else { 2 });
+    let mut slow = Vec::new();
+    for unit in [
+        "a",
+        ",",
+        ";",
+        "\"",
+        "<",
+        ">",
+        "@",
+        ";a=b",
+        "a,",
+        "\\",
+        "%41",
+        ":",
+        "[",
+        " \r\n ",
+        "<sip:a@b>,",
+        ";a",
+        "SIP/2.0/UDP a,",
+        "\\\"",
+        "=",
+        "<sip:a;b=",
+        "a=\"b\",",
+        "--b\r\n ",
+    ] {
+        let value = unit.repeat(65_000 / unit.len());
+        for name in ["Via", "Contact", "From", "Record-Route", "WWW-Authenticate", "Event", "X"] {
             let text =
                 message(&format!("SIP/2.0 200 OK\r\nCSeq: 1 OPTIONS\r\n{name}: {value}\r\n"));
-            let Ok(read) = Message::parse(text.as_bytes()) else { continue };
-            let _ = (read.validate(), read.vias().count(), read.contacts().count());
-            let _ = read
-                .header("WWW-Authenticate")
-                .map(|value| AuthValue::parse(value).map(|auth| auth.param("nonce").is_some()));
+            let best = (0..3).map(|_| read_all(text.as_bytes())).min().unwrap_or_default();
+            if best > bound {
+                slow.push((unit, name, best));
+            }
         }
+        let lines = message(&format!("OPTIONS sip:a@b SIP/2.0\r\n{}", "a: b\r\n".repeat(8000)));
+        assert!(read_all(lines.as_bytes()) <= bound * 3);
     }
-    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    assert!(slow.is_empty(), "{slow:#?}");
+}
+
+fn read_all(octets: &[u8]) -> Duration {
+    let start = Instant::now();
+    if let Ok(read) = Message::parse(octets) {
+        let _ = (read.validate(), read.vias().count(), read.contacts().count());
+        let _ = (read.record_routes().count(), read.event(), read.strict_answer());
+        let challenges = read.www_authenticate().filter_map(Result::ok);
+        assert!(challenges.filter_map(|auth| auth.param("no such")).next().is_none());
+        let _ = read.header("X").and_then(|value| value.parse::<Uri>().ok());
+    }
+    start.elapsed()
 }

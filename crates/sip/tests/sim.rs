@@ -102,7 +102,7 @@ fn transaction_run(seed: u64, method: &Method, status: StatusCode) {
 
 #[test]
 fn transactions_end() {
-    for seed in 0..runs(500) {
+    for seed in 0..runs(10_000) {
         transaction_run(seed, &Method::Invite, StatusCode::OK);
         transaction_run(seed, &Method::Invite, StatusCode::BUSY_HERE);
         transaction_run(seed, &Method::Options, StatusCode::OK);
@@ -273,7 +273,7 @@ fn call_run(seed: u64) {
 
 #[test]
 fn calls_end() {
-    for seed in 0..runs(300) {
+    for seed in 0..runs(2_000) {
         call_run(seed);
     }
 }

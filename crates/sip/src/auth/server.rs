@@ -16,8 +16,8 @@ use crate::lex;
 /// The server side of Digest. Nonces are times under a keyed hash: they are checked without being
 /// stored, and a restarted server with the same seed and start knows its old ones.
 ///
-/// A nonce may be used again within its lifetime, as the counting of RFC 7616 would need storage;
-/// keep the lifetime short where connections are not private.
+/// A nonce may be used again within its lifetime, as the counting of RFC 7616 needs storage: add
+/// [`NonceCounts`](crate::NonceCounts) where connections are not private.
 ///
 /// ```
 /// use linkspan_sip::{AuthValue, Credentials, DigestError, DigestServer, Password, answer_challenge};
@@ -43,6 +43,8 @@ pub struct DigestServer {
     pub lifetime: Duration,
     /// What is offered, first wish first (SHA-256, then MD5).
     pub algorithms: Vec<DigestAlgorithm>,
+    /// Whether the protection of bodies is offered as well, `auth-int` (no).
+    pub integrity: bool,
 }
 
 impl core::fmt::Debug for DigestServer {
@@ -75,6 +77,7 @@ impl DigestServer {
             start: now,
             lifetime: Duration::from_secs(300),
             algorithms: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
+            integrity: false,
         }
     }
 
@@ -83,10 +86,11 @@ impl DigestServer {
         let nonce = self.nonce(now.saturating_duration_since(self.start).as_secs());
         let realm = lex::quote(&self.realm);
         let stale = if stale { ", stale=true" } else { "" };
+        let qop = if self.integrity { "auth,auth-int" } else { "auth" };
         let challenge = |algorithm: &DigestAlgorithm| {
             let algorithm = algorithm.as_str();
             format!(
-                "Digest realm={realm}, nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}"
+                "Digest realm={realm}, nonce=\"{nonce}\", algorithm={algorithm}, qop=\"{qop}\"{stale}"
             )
         };
         self.algorithms.iter().map(challenge).collect()
@@ -124,8 +128,9 @@ impl DigestServer {
         let cnonce = credentials.param("cnonce").unwrap_or_default();
         let nc = credentials.param("nc").unwrap_or_default();
         let qop = credentials.param("qop").unwrap_or_default();
-        // What was offered is `auth`; without it the nonce count would not be covered.
-        if !qop.eq_ignore_ascii_case("auth") {
+        // What was offered; without it the nonce count would not be covered.
+        let protects = self.integrity && qop.eq_ignore_ascii_case("auth-int");
+        if !protects && !qop.eq_ignore_ascii_case("auth") {
             return Err(DigestError::NotOurs);
         }
         self.check_nonce(&nonce, now)?;
@@ -173,6 +178,24 @@ impl DigestServer {
 mod tests {
     use super::*;
     use crate::auth::{Credentials, answer_challenge};
+
+    #[test]
+    fn a_protected_body_cannot_be_changed() {
+        let now = Instant::now();
+        let mut server = DigestServer::new("r", [1; 32], now);
+        server.integrity = true;
+        let challenge = server.challenges(now, false).remove(0);
+        assert!(challenge.contains("qop=\"auth,auth-int\""));
+        // A client takes the simpler one where both are offered; this one has no choice.
+        let challenge = challenge.replace("auth,auth-int", "auth-int");
+        let challenge = AuthValue::parse(&challenge).unwrap();
+        let who = Credentials::new("a", "p");
+        let answer = answer_challenge(&challenge, &who, "MESSAGE", "sip:x", b"hi", "c", 1).unwrap();
+        let answer = AuthValue::parse(&answer).unwrap();
+        let check = |body| server.verify(&answer, "MESSAGE", body, &Password::new("p"), now);
+        assert_eq!(check(b"hi"), Ok(()));
+        assert_eq!(check(b"ho"), Err(DigestError::Wrong));
+    }
 
     #[test]
     fn every_algorithm_agrees_with_itself_and_old_nonces_are_stale() {

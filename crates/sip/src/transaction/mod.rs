@@ -73,8 +73,8 @@ pub struct Transactions {
     timers: Timers,
     limit: usize,
     next_id: u64,
-    clients: HashMap<TransactionId, Client>,
-    servers: HashMap<TransactionId, Server>,
+    clients: HashMap<TransactionId, Box<Client>>,
+    servers: HashMap<TransactionId, Box<Server>>,
     by_response: HashMap<Box<str>, TransactionId>,
     by_request: HashMap<Box<str>, TransactionId>,
     schedule: BTreeSet<(Instant, TransactionId)>,
@@ -135,7 +135,7 @@ impl Transactions {
         let client = Client::new(method, request.clone(), path, key.clone(), &self.timers, now);
         self.schedule_at(client.due(), id);
         self.by_response.insert(key, id);
-        self.clients.insert(id, client);
+        self.clients.insert(id, Box::new(client));
         self.transmits.push_back(Transmit { path, payload: request });
         Some(id)
     }
@@ -169,7 +169,7 @@ impl Transactions {
         let server = Server::new(method, message, path, key.clone(), &self.timers, now);
         self.schedule_at(server.due(), id);
         self.by_request.insert(key, id);
-        self.servers.insert(id, server);
+        self.servers.insert(id, Box::new(server));
         RequestMatch::New(id)
     }
 

@@ -2,6 +2,7 @@
 
 mod getters;
 mod lists;
+mod more;
 mod values;
 mod via;
 

@@ -61,14 +61,14 @@ impl UserAgent {
         let path = state.dialog.as_ref().ok_or(VerbError::State)?.path();
         if reliable {
             state.rseq = rseq;
-            state.unpracked = Some(Resend {
+            state.unpracked = Some(Box::new(Resend {
                 payload: payload.clone(),
                 path,
                 number: rseq,
                 next: now.checked_add(timers.t1).unwrap_or(now),
                 interval: timers.t1,
                 deadline: now.checked_add(timers.timeout()).unwrap_or(now),
-            });
+            }));
         }
         self.transactions.respond(transaction, status, payload, now);
         self.flush();
@@ -134,14 +134,14 @@ impl UserAgent {
             if incoming.id.is_some() {
                 dialog.refresh_target(&incoming.request.headers);
             }
-            state.unacked = Some(Resend {
+            state.unacked = Some(Box::new(Resend {
                 payload: payload.clone(),
                 path: dialog.path(),
                 number: cseq,
                 next: now.checked_add(timers.t1).unwrap_or(now),
                 interval: timers.t1,
                 deadline: now.checked_add(timers.timeout()).unwrap_or(now),
-            });
+            }));
         }
         self.transactions.respond(incoming.transaction, status, payload, now);
         self.flush();

@@ -191,8 +191,9 @@ impl UserAgent {
         state.peer_updates = request.headers.allow().has("UPDATE");
         state.dialog = Some(dialog);
         state.replaces = replaces;
-        state.incoming = Some(Incoming { transaction, request: request.clone(), id: None });
-        self.sessions.insert(session, state);
+        state.incoming =
+            Some(Box::new(Incoming { transaction, request: request.clone(), id: None }));
+        self.sessions.insert(session, Box::new(state));
         self.emit(UaEvent::Invite { session, request, path });
     }
 
@@ -285,7 +286,8 @@ impl UserAgent {
         }
         let id = self.open(Some(session), request.clone(), transaction, path);
         if let Some(state) = self.sessions.get_mut(&session) {
-            state.incoming = Some(Incoming { transaction, request: request.clone(), id: Some(id) });
+            state.incoming =
+                Some(Box::new(Incoming { transaction, request: request.clone(), id: Some(id) }));
         }
         self.emit(UaEvent::Reinvite { session, id, request });
     }

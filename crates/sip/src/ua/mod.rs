@@ -57,7 +57,7 @@ pub struct UserAgent {
     random: ChaCha20Rng,
     transactions: Transactions,
     next_id: u64,
-    sessions: HashMap<SessionId, Session>,
+    sessions: HashMap<SessionId, Box<Session>>,
     /// By Call-ID and our tag.
     by_local: HashMap<String, SessionId>,
     /// By Call-ID and the peer's tag.
@@ -261,7 +261,7 @@ impl UserAgent {
         session.scheduled = due;
     }
 
-    fn remove_session(&mut self, id: SessionId) -> Option<Session> {
+    fn remove_session(&mut self, id: SessionId) -> Option<Box<Session>> {
         let session = self.sessions.remove(&id)?;
         if let Some(was) = session.scheduled {
             self.schedule.remove(&(was, id));

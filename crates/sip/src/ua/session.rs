@@ -13,6 +13,8 @@ use crate::transaction::TransactionId;
 use crate::ua::expiry::Expiry;
 use crate::ua::{RequestId, SessionId};
 
+/// What is rare or short-lived stands behind a pointer: most of the calls of an engine have none of
+/// it most of the time.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) caller: bool,
@@ -20,19 +22,19 @@ pub(super) struct Session {
     pub(super) local_tag: String,
     pub(super) state: State,
     /// The caller's INVITE, until its transaction is over.
-    pub(super) outgoing: Option<Outgoing>,
+    pub(super) outgoing: Option<Box<Outgoing>>,
     /// An INVITE of the peer, first or later, that waits for our answer.
-    pub(super) incoming: Option<Incoming>,
+    pub(super) incoming: Option<Box<Incoming>>,
     /// Early dialogs of a caller, one for each fork.
     pub(super) early: Vec<Early>,
     /// The dialog: a callee's from the start, a caller's from the first 2xx.
     pub(super) dialog: Option<Dialog>,
     /// A re-INVITE of ours.
-    pub(super) reinvite: Option<Reinvite>,
+    pub(super) reinvite: Option<Box<Reinvite>>,
     /// Our 2xx that waits for its ACK.
-    pub(super) unacked: Option<Resend>,
+    pub(super) unacked: Option<Box<Resend>>,
     /// A reliable provisional response of ours that waits for its PRACK.
-    pub(super) unpracked: Option<Resend>,
+    pub(super) unpracked: Option<Box<Resend>>,
     pub(super) rseq: u32,
     /// The ACK of the last 2xx, by the CSeq of its INVITE.
     pub(super) ack: Option<(u32, Transmit)>,
@@ -162,8 +164,8 @@ impl Session {
 
     pub(super) fn due(&self) -> Option<Instant> {
         [
-            self.unacked.as_ref().map(Resend::due),
-            self.unpracked.as_ref().map(Resend::due),
+            self.unacked.as_deref().map(Resend::due),
+            self.unpracked.as_deref().map(Resend::due),
             self.reinvite.as_ref().and_then(|reinvite| reinvite.retry_at),
             self.outgoing.as_ref().and_then(|outgoing| outgoing.give_up),
             self.expiry.map(|expiry| expiry.at),

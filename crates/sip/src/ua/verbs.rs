@@ -36,15 +36,15 @@ impl UserAgent {
         let mut state = Session::new(true, call_id, local_tag);
         state.local_body = local_body;
         self.by_local.insert(index(&state.call_id, &state.local_tag), session);
-        state.outgoing = Some(Outgoing {
+        state.outgoing = Some(Box::new(Outgoing {
             transaction,
             request,
             path,
             provisional: false,
             cancel: None,
             give_up: None,
-        });
-        self.sessions.insert(session, state);
+        }));
+        self.sessions.insert(session, Box::new(state));
         self.client_uses.insert(transaction, ClientUse::Invite(session));
         Ok(session)
     }
@@ -159,7 +159,7 @@ impl UserAgent {
         if state.reinvite.is_some() || state.incoming.is_some() || state.awaiting_ack.is_some() {
             return Err(VerbError::Pending);
         }
-        state.reinvite = Some(Reinvite {
+        state.reinvite = Some(Box::new(Reinvite {
             id,
             transaction: None,
             cseq: 0,
@@ -167,7 +167,7 @@ impl UserAgent {
             body,
             retries,
             retry_at: None,
-        });
+        }));
         self.retry_reinvite(session, now);
         Ok(id)
     }
