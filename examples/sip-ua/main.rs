@@ -22,7 +22,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use linkspan_examples::{Identity, Report, Style, Tls, log_to_stderr, read_roots};
-use linkspan_sip::{Credentials, Transport};
+use linkspan_sip::{Credentials, DigestAlgorithm, Transport};
 
 /// A SIP server and a SIP client, for signalling.
 #[derive(Debug, Parser)]
@@ -58,6 +58,10 @@ struct Serve {
     /// The realm of the passwords.
     #[arg(long, default_value = "example.test")]
     realm: String,
+    /// What Digest challenges ask for, first wish first. baresip's stack gives up where any
+    /// algorithm but MD5 is among them.
+    #[arg(long, value_name = "TOKEN", value_parser = algorithm, default_value = "MD5")]
+    algorithm: Vec<DigestAlgorithm>,
     /// Answer calls to everybody else.
     #[arg(long)]
     answer: bool,
@@ -120,6 +124,10 @@ impl TlsFiles {
         };
         Ok(Some(Tls::new(identity, read_roots(ca)?, false)?))
     }
+}
+
+fn algorithm(token: &str) -> Result<DigestAlgorithm, &'static str> {
+    DigestAlgorithm::from_token(token).ok_or("MD5, SHA-256 or SHA-512-256 is wanted")
 }
 
 /// `udp:192.0.2.1:5060`

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use linkspan_examples::{Report, SipInput, SipNet, Tap, fresh_seed};
 use linkspan_sip::{
-    AuthValue, Body, Credentials, DigestAlgorithm, DigestError, DigestServer, Headers, Method,
-    NameAddr, OutgoingInvite, Path, Received, Request, RequestId, Response, SessionId, StatusCode,
-    UaConfig, UaEvent, Uri, UserAgent,
+    AuthValue, Body, Credentials, DigestError, DigestServer, Headers, Method, NameAddr,
+    OutgoingInvite, Path, Received, Request, RequestId, Response, SessionId, StatusCode, UaConfig,
+    UaEvent, Uri, UserAgent,
 };
 use serde_json::json;
 use tokio::time::sleep_until;
@@ -25,8 +25,7 @@ pub(crate) async fn run(serve: &Serve, report: &Report) -> Result<(), Box<dyn Er
     }
     let now = Instant::now();
     let mut digest = DigestServer::new(&serve.realm, fresh_seed()?, now);
-    // Clients of before RFC 8760 give up at the first challenge that they do not know.
-    digest.algorithms = vec![DigestAlgorithm::Md5, DigestAlgorithm::Sha256];
+    digest.algorithms.clone_from(&serve.algorithm);
     let mut config = UaConfig::default();
     config.allow.push(Method::Register);
     let mut server = Server {
