@@ -1,6 +1,6 @@
 # ICE and TURN beside libnice (behind GStreamer's nicesrc) and coturn.
 # shellcheck shell=bash
-scenarios+=" ice_libnice ice_libnice_relayed ice_consent turn_coturn turn_uclient"
+scenarios+=" ice_libnice ice_libnice_relayed ice_consent turn_coturn turn_uclient turn_speed"
 examples+=" ice-connect turn-server"
 
 peer=.ci/scenarios/nice_peer.py
@@ -116,4 +116,35 @@ scenario_turn_uclient() {
         echo "  ok: turnutils_uclient ${mode:-(channels)}: $(grep tot_send_msgs "$out/client.log" | tail -n 1)"
     done
     kill $server
+}
+
+# CPU seconds that a process has used, all threads.
+cpu_of() { awk -v hz="$(getconf CLK_TCK)" '{ print ($14 + $15) / hz }' "/proc/$1/stat"; }
+
+# Thirty thousand messages through a server on loopback: NAME PID -> packets per second of its CPU time.
+relay_rate() {
+    local before after got
+    before=$(cpu_of "$2")
+    timeout 60 ip netns exec "$ns-core" turnutils_uclient -y -c -n 1000 -m 30 -l 172 -z 2 -p 3478 -u lab -w labsecret 127.0.0.1 >"$work/speed/$1.log" 2>&1 || true
+    after=$(cpu_of "$2")
+    got=$(sed -n 's/.*tot_recv_msgs=\([0-9]*\).*/\1/p' "$work/speed/$1.log" | tail -n 1)
+    python3 -c "import sys; print(round(float(sys.argv[1]) / max(float(sys.argv[3]) - float(sys.argv[2]), 0.01)))" "${got:-0}" "$before" "$after"
+}
+
+# The relay path beside coturn's, in one run and by CPU time, so that other load does not count.
+scenario_turn_speed() {
+    local server coturn ours theirs
+    mkdir -p "$work/speed"
+    "$lab/coturn.sh" start ip=127.0.0.1 ns="$ns-core" max=50999 >/dev/null
+    sleep 1
+    read -r coturn _ <"$LAB_DIR/coturn/pid"
+    theirs=$(relay_rate coturn "$(pgrep -P "$coturn" -x turnserver || echo "$coturn")")
+    "$lab/coturn.sh" stop >/dev/null
+    ip netns exec "$ns-core" "$target/turn-server" --listen 127.0.0.1:3478 --realm example.test --user lab:labsecret --quota 200 --allow-peer 127.0.0.0/8 >"$work/speed/server.log" &
+    server=$!
+    wait_for "$work/speed/server.log" ready 5
+    ours=$(relay_rate ours $server)
+    kill $server
+    echo "  packets per second of CPU: $ours ours, $theirs coturn's"
+    expect "ours to coturn's" "$(python3 -c "print(round($ours / max($theirs, 1), 2))")" at-least 0.95
 }

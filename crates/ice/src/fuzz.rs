@@ -1,17 +1,18 @@
 //! Bodies of the fuzz targets.
 
 use crate::{
-    Agent, AgentConfig, Candidate, Credentials, Dialect, InputError, Nomination, Received, Role,
-    StreamId, Transmit, Transport,
+    Agent, AgentConfig, Candidate, Credentials, Dialect, InputError, Nomination, Received,
+    RelayCredentials, RelayDialect, RelayServer, Role, StreamId, Transmit, Transport,
 };
 use linkspan_stun::{
     Class, Dialect as Wire, IntegrityKey, Message, MessageBuilder, Method, TransactionId,
 };
+use linkspan_turn::{RelayAddress, ServerConfig, ServerEvent, TurnServer};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// A script of inputs for one agent: raw datagrams, authentic requests, answers to its own checks,
-/// time, restarts. After each step the agent is within its bounds and quiet until its timeout.
+/// time, restarts, and a relay that works, loses packets, or is impersonated. After each step the agent is within its bounds and quiet until its timeout.
 ///
 /// # Panics
 ///
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 pub fn agent(octets: &[u8]) {
     let mut script = Script { rest: octets };
     let mut play = Play::new(script.octet());
+    play.settle();
     while !script.rest.is_empty() && play.steps < 400 {
         play.step(&mut script);
         play.settle();
@@ -50,6 +52,7 @@ struct Play {
     peer: Credentials,
     /// The agent's requests that have no answer yet.
     open: Vec<Transmit>,
+    relay: Option<TurnServer>,
 }
 
 impl Play {
@@ -70,14 +73,15 @@ impl Play {
         for local in 0..4 {
             let _ = agent.add_host_candidate(stream, u16::from(local % 2) + 1, here(local), now);
         }
+        let relay = (flags & 32 == 32).then(|| relay(&mut agent, is_ms, now));
         let peer = Credentials::new("peer", "0123456789012345678901");
         let wire = if is_ms { Wire::MsIce2 } else { Wire::Rfc8489 };
-        Self { agent, stream, wire, now, steps: 0, peer, open: Vec::new() }
+        Self { agent, stream, wire, now, steps: 0, peer, open: Vec::new(), relay }
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
         self.steps += 1;
-        match script.octet() % 10 {
+        match script.octet() % 12 {
             0 => {
                 let len = usize::from(script.octet());
                 let payload = script.take(len).to_vec();
@@ -93,6 +97,16 @@ impl Play {
             4 | 5 => self.answer(script),
             6 => drop(self.agent.restart(self.stream, self.now)),
             7 => self.set_remote(script.octet()),
+            10 => self.agent.close(self.now),
+            11 => {
+                let relay = self.relay.as_ref().and_then(|_| self.agent.relayed().first().copied());
+                let len = usize::from(script.octet());
+                let (peer, data) = (there(script.octet()), script.take(len));
+                if let Some(local) = relay {
+                    let transport = Transport::Udp;
+                    self.reach_relay(Received { transport, local, remote: peer, payload: data });
+                }
+            }
             8 => {
                 let candidate = remote(script.octet(), script.octet());
                 let _ = self.agent.add_remote_candidate(self.stream, candidate, self.now);
@@ -110,6 +124,11 @@ impl Play {
         let mut sent = 0;
         while let Some(transmit) = self.agent.poll_transmit() {
             sent += 1;
+            if transmit.remote == RELAY {
+                let (transport, local, remote) = (Transport::Udp, RELAY, transmit.local);
+                self.reach_relay(Received { transport, local, remote, payload: &transmit.payload });
+                continue;
+            }
             assert!(transmit.payload.len() <= 1280);
             let message = Message::parse(&transmit.payload, self.wire);
             assert!(message.is_ok(), "{message:?}");
@@ -117,14 +136,14 @@ impl Play {
                 self.open.push(transmit);
             }
         }
-        assert!(sent <= 256);
+        assert!(sent <= 4096, "{sent} packets");
         let excess = self.open.len().saturating_sub(64);
         self.open.drain(..excess);
         let mut events = 0;
         while self.agent.poll_event().is_some() {
             events += 1;
         }
-        assert!(events <= 64);
+        assert!(events <= 96);
         assert!(self.agent.poll_timeout().is_none_or(|next| next > self.now));
         assert!(self.agent.poll_transmit().is_none());
         for component in [1, 2] {
@@ -135,11 +154,32 @@ impl Play {
         }
     }
 
+    /// What the relay says to a packet comes back at once.
+    fn reach_relay(&mut self, received: Received<'_>) {
+        let Some(relay) = &mut self.relay else { return };
+        let _ = relay.handle_input(received, self.now);
+        while let Some(event) = relay.poll_event() {
+            if let ServerEvent::Bind { relay: address } = event {
+                relay.bound(address, true, self.now);
+            }
+        }
+        while let Some(sent) = relay.poll_transmit() {
+            // Toward peers packets go nowhere.
+            if sent.local == RELAY {
+                let (transport, local, remote) = (sent.transport, sent.remote, sent.local);
+                let input = Received { transport, local, remote, payload: &sent.payload };
+                let inner = self.agent.unwrap(input);
+                assert!(inner.payload.len() <= sent.payload.len());
+                let _ = self.agent.handle_input(input, self.now);
+            }
+        }
+    }
+
     fn input(&mut self, local: u8, remote: u8, payload: &[u8]) {
         let input = Received {
             transport: Transport::Udp,
             local: here(local),
-            remote: there(remote),
+            remote: if remote >= 224 { RELAY } else { there(remote) },
             payload,
         };
         if let Err(error) = self.agent.handle_input(input, self.now) {
@@ -210,6 +250,23 @@ impl Play {
         let _ = self.agent.set_remote(self.stream, self.peer.clone(), candidates, self.now);
     }
 }
+
+/// A server of either dialect, and the agent told of it.
+fn relay(agent: &mut Agent, is_ms: bool, now: Instant) -> TurnServer {
+    let credentials = RelayCredentials::new("user", "secret");
+    let mut config = ServerConfig::new("fuzz");
+    config.users.add(credentials.clone());
+    config.listeners.push(RELAY);
+    config.relays.push(RelayAddress::new(RELAY.ip()));
+    config.ms_turn = is_ms;
+    let dialect = if is_ms { RelayDialect::MsTurn } else { RelayDialect::Rfc8656 };
+    let told = RelayServer { dialect, ..RelayServer::new(RELAY, credentials) };
+    let _ = agent.add_relay_server(told, now);
+    TurnServer::new(config, [9; 32], now)
+}
+
+const RELAY: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1)), 3478);
 
 fn here(number: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1 + number % 8 / 2], 5000 + u16::from(number % 2)))

@@ -147,6 +147,12 @@ impl Agent {
         { inner }.next().unwrap_or(received)
     }
 
+    /// The relayed addresses that there are.
+    #[must_use]
+    pub fn relayed(&self) -> Vec<SocketAddr> {
+        self.relays.iter().flat_map(|relay| relay.relayed.iter().copied()).collect()
+    }
+
     /// Ends the session: nothing is checked or kept alive any more, and allocations are given
     /// back. Go on until [`poll_timeout`](Self::poll_timeout) is `None`, so that the servers know.
     pub fn close(&mut self, now: Instant) {
