@@ -86,7 +86,7 @@ impl Runner {
 }
 
 /// The thread's CPU time: a batch that is pre-empted is not charged for it.
-fn thread_cpu_ns() -> u64 {
+pub(crate) fn thread_cpu_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

@@ -78,7 +78,7 @@ impl AvcToUc {
         let keep = |nal: &Nal<'_>| nal.stream == stream && keeps(nal);
         let slices = || unit.iter().filter(|n| n.kind.is_vcl() && keep(n));
         let Some(first) = slices().next() else { return };
-        let layer = self.config.layer(stream, first.layer.map_or(0, |l| l.tid));
+        let layer = self.config.layer(stream, temporal_id(&first));
         let start = self.plain.len();
         let kept = |index: usize| unit.nal(index).is_some_and(|n| keep(&n));
         let write = |nal: &[u8], out: &mut AccessUnit, stream| out.push_in(nal, None, stream);
@@ -118,6 +118,13 @@ impl AvcToUc {
             self.out.push_in(nal.bytes, nal.layer, nal.stream);
         }
     }
+}
+
+/// The temporal layer of a picture: what a prefix NAL unit told, otherwise 1 where nothing refers to
+/// the picture (`nal_ref_idc` 0), which no other picture can miss then.
+fn temporal_id(slice: &Nal<'_>) -> u8 {
+    let header = NalHeader::from_octet(slice.bytes.first().copied().unwrap_or(0));
+    slice.layer.map_or_else(|| u8::from(header.ref_idc == 0), |l| l.tid)
 }
 
 /// What a Lync client is to see of an AVC stream.
@@ -180,8 +187,9 @@ pub enum Layering {
     /// UCConfig mode 0: one layer per simulcast stream, `priority_id` = the stream's number.
     #[default]
     Single,
-    /// UCConfig mode 1: the `temporal_id` of the input's prefix NAL units is kept, and each
-    /// temporal layer has a `priority_id` of its own.
+    /// UCConfig mode 1: the `temporal_id` of the input's prefix NAL units is kept, pictures without
+    /// one that nothing refers to are layer 1, and each temporal layer has a `priority_id` of its
+    /// own.
     Temporal {
         /// Layers per stream; temporal ids above share the last one. A Lync 2013 client takes 2.
         layers: u8,

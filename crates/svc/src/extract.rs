@@ -83,7 +83,7 @@ impl ExtractOptions {
     }
 
     /// H.264 §G.8.8.1: whether a coded slice is of the operation point.
-    fn keeps(&self, stream: u8, layer: LayerId) -> bool {
+    pub(crate) fn keeps(&self, stream: u8, layer: LayerId) -> bool {
         stream == self.stream
             && layer.prid <= self.max_priority
             && layer.tid <= self.max_temporal
@@ -91,7 +91,7 @@ impl ExtractOptions {
                 || layer.did == self.max_dependency && layer.qid <= self.max_quality)
     }
 
-    const fn is_base(&self) -> bool {
+    pub(crate) const fn is_base(&self) -> bool {
         self.max_dependency == 0 && self.max_quality == 0
     }
 }
@@ -160,10 +160,7 @@ fn keep_of_unit<'a>(
             NalType::Sei => {
                 let bytes = nal.located.bytes;
                 // Step 5: nested messages for layers above the target go with these.
-                let keeps = |layer| options.keeps(nal.stream, layer);
-                let dropped = options.is_base() && sei::is_scalable(bytes)
-                    || sei::is_nested_elsewhere(bytes, keeps);
-                !dropped
+                !sei::is_dropped(bytes, options.is_base(), |l| options.keeps(nal.stream, l))
             }
             NalType::Filler => last_slice_kept,
             _ => true,

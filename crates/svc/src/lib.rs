@@ -9,6 +9,7 @@ mod bits;
 mod dpb;
 mod error;
 mod extract;
+mod extractor;
 #[cfg(feature = "__fuzz")]
 #[doc(hidden)]
 pub mod fuzz;
@@ -41,6 +42,7 @@ pub use annexb::{
 pub use avc_to_uc::{AvcToUc, AvcToUcConfig, Layering};
 pub use error::{DepacketizeError, NalError, PacsiError, ParseError, ProfileError};
 pub use extract::{ExtractForm, ExtractOptions, extract, extract_into};
+pub use extractor::Extractor;
 pub use gate::{GateConfig, KeyframeRequest, LossGate, LossPolicy, ReferenceRule};
 pub use inspect::{NalInfo, OperationPoint, inspect, operation_points};
 pub use limits::Limits;
@@ -53,8 +55,8 @@ pub use params::{
 pub use protection::{Due, Group, Protection, ProtectionConfig, Protector};
 pub use reader::{AccessUnitReader, StreamNal};
 pub use rtp::{
-    Depacketizer, DepacketizerConfig, PacketizationMode, Packetizer, PacketizerConfig,
-    PacketizerFormat, Payload, PayloadFormat, PayloadMeta, Payloads, SessionMode,
+    Depacketizer, DepacketizerConfig, PacketFilter, PacketizationMode, Packetizer,
+    PacketizerConfig, PacketizerFormat, Payload, PayloadFormat, PayloadMeta, Payloads, SessionMode,
 };
 pub use sei::{
     LayerBitrate, Nesting, RecoveryPoint, ScalabilityInfo, ScalableLayer, SeiMessage, SeiMessages,

@@ -3,7 +3,8 @@
 
 use linkspan_svc::{
     AccessUnit, AccessUnitReader, AvcToUc, AvcToUcConfig, Depacketizer, DepacketizerConfig,
-    LayerId, Layering, PacketizationMode, Packetizer, PacketizerConfig, PayloadFormat, PayloadMeta,
+    ExtractOptions, LayerId, Layering, PacketFilter, PacketizationMode, Packetizer,
+    PacketizerConfig, PayloadFormat, PayloadMeta,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -299,6 +300,100 @@ fn spatial_layers_on_two_sources_are_one_access_unit() {
     // The first unit of the base is given out before the second source has been seen.
     let got = bytes(&receive(&sent));
     assert_eq!(got[got.len() - 80..], bytes(&units)[units.len() - 80..]);
+}
+
+/// What a relay passes of a stream, packet by packet, is what extraction passes of it as a whole.
+#[test]
+fn packet_by_packet_gives_the_same_as_the_whole() {
+    for name in ["a5-avc-t3-1280x720.264", "s2-svc-s3t3-1280x720.264", "a4-avc-t4-640x360-idr.264"]
+    {
+        let Some(stream) = stream(name) else { return };
+        for (max_dependency, max_temporal) in [(7, 0), (7, 1), (0, 7), (1, 1)] {
+            let options = ExtractOptions { max_dependency, max_temporal, ..Default::default() };
+            let mode = PacketizationMode::NonInterleaved;
+            let mut packetizer = Packetizer::new(PacketizerConfig::avc(mode, 1_000));
+            let mut filter = PacketFilter::new(options);
+            let mut relayed: Vec<(PayloadMeta, Vec<u8>)> = Vec::new();
+            let mut send =
+                |meta: PayloadMeta, payload: &[u8]| relayed.push((meta, payload.to_vec()));
+            let mut sequence = 65_000u16;
+            for unit in AccessUnitReader::new(&stream) {
+                for payload in packetizer.packetize(&unit).iter() {
+                    let (timestamp, marker) = (unit.timestamp(), payload.marker);
+                    let meta = PayloadMeta { ssrc: 1, sequence, timestamp, marker };
+                    filter.push(meta, &payload.to_vec(), &mut send);
+                    sequence = sequence.wrapping_add(1);
+                }
+            }
+            filter.flush(&mut send);
+            let mut depacketizer = Depacketizer::new(DepacketizerConfig::new(PayloadFormat::Avc));
+            let mut got = Vec::new();
+            for (meta, payload) in &relayed {
+                depacketizer.push(*meta, payload).unwrap();
+                while let Some(unit) = depacketizer.poll_access_unit() {
+                    assert!(!unit.is_damaged() && unit.lost_before() == 0);
+                    got.extend_from_slice(unit.annex_b());
+                }
+            }
+            let gapless = |w: &[(PayloadMeta, Vec<u8>)]| {
+                let (a, b) = (w[0].0, w[1].0);
+                b.sequence == a.sequence.wrapping_add(1) && a.marker == (a.timestamp != b.timestamp)
+            };
+            assert!(relayed.windows(2).all(gapless), "{name}");
+            assert!(got == linkspan_svc::extract(&stream, &options), "{name} {options:?}");
+        }
+    }
+}
+
+#[test]
+fn every_stream_survives_reordering() {
+    let Some(dir) = linkspan_testnet::vectors("svc") else { return };
+    let mut checked = 0;
+    for path in std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()) {
+        if path.extension().is_none_or(|e| e != "264") {
+            continue;
+        }
+        let stream = std::fs::read(&path).unwrap();
+        let units: Vec<AccessUnit> = AccessUnitReader::new(&stream).collect();
+        let mode = PacketizationMode::NonInterleaved;
+        for config in [PacketizerConfig::avc(mode, 1_000), PacketizerConfig::uc_svc(1_000)] {
+            let uc = config != PacketizerConfig::avc(mode, 1_000);
+            let mut packetizer = Packetizer::new(config);
+            let mut sent = Vec::new();
+            for unit in &units {
+                for payload in packetizer.packetize(unit).iter() {
+                    let sequence = u16::try_from(sent.len() % 65_536).unwrap();
+                    let (timestamp, marker) = (unit.timestamp(), false);
+                    let meta = PayloadMeta { ssrc: 9, sequence, timestamp, marker };
+                    sent.push(Sent { meta, payload: payload.to_vec() });
+                }
+            }
+            // 30 % of the packets change places; the first one stays.
+            let mut state = 1u64;
+            for at in (1..sent.len()).rev() {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let random = usize::try_from(state >> 33).unwrap();
+                if random % 10 < 3 {
+                    let packet = sent.remove(at);
+                    sent.insert((at + random / 10 % 6).min(sent.len()), packet);
+                }
+            }
+            let format = if uc { PayloadFormat::UcSvc } else { PayloadFormat::Avc };
+            let mut config = DepacketizerConfig::new(format);
+            config.limits.reorder_ticks = 90_000;
+            let mut depacketizer = Depacketizer::new(config);
+            let mut got = Vec::new();
+            for packet in &sent {
+                depacketizer.push(packet.meta, &packet.payload).unwrap();
+                got.extend(std::iter::from_fn(|| depacketizer.poll_access_unit()));
+            }
+            depacketizer.flush();
+            got.extend(std::iter::from_fn(|| depacketizer.poll_access_unit()));
+            assert!(bytes(&got) == bytes(&units), "{} {uc}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked >= 34, "{checked}");
 }
 
 proptest! {

@@ -9,8 +9,8 @@
 use std::path::PathBuf;
 
 use linkspan_svc::{
-    ExtractForm, ExtractOptions, NalHeader, NalInfo, NalType, OperationPoint, extract, inspect,
-    operation_points,
+    ExtractForm, ExtractOptions, Extractor, NalHeader, NalInfo, NalType, OperationPoint, extract,
+    inspect, operation_points,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -142,6 +142,33 @@ fn every_operation_point_is_extracted() {
     }
     assert!(checked == 0 || checked > 150, "{checked}");
     assert!(failed.is_empty(), "{} of {checked} {failed:#?}", failed.len());
+}
+
+#[test]
+fn unit_by_unit_gives_the_same_as_the_whole() {
+    let mut checked = 0;
+    for case in cases().iter().filter(|c| !c.name.starts_with('m')) {
+        // Layers that nothing tells are inferred from the whole stream alone.
+        let told = linkspan_svc::nal_units(&case.stream).any(|n| matches!(n[0] & 0x1f, 14 | 20));
+        for target in case.json["targets"].as_array().unwrap() {
+            let id = |key: &str, none: u8| {
+                target[key].as_u64().map_or(none, |v| u8::try_from(v).unwrap())
+            };
+            let options = ExtractOptions {
+                max_dependency: id("did", 7),
+                max_quality: id("qid", 15),
+                max_temporal: if told { id("tid", 7) } else { 7 },
+                max_priority: id("priority_id_target", 63),
+                ..ExtractOptions::default()
+            };
+            let (mut extractor, mut out) = (Extractor::new(options), Vec::new());
+            linkspan_svc::nal_units(&case.stream).for_each(|nal| extractor.push(nal, &mut out));
+            extractor.finish(&mut out);
+            assert!(out == extract(&case.stream, &options), "{} {options:?}", case.name);
+            checked += 1;
+        }
+    }
+    assert!(checked == 0 || checked > 60, "{checked}");
 }
 
 #[test]

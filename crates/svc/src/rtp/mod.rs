@@ -2,6 +2,7 @@
 
 mod decoding_order;
 mod depacketizer;
+mod filter;
 mod merger;
 mod packetizer;
 mod payload;
@@ -9,6 +10,7 @@ mod reorder;
 mod source;
 
 pub use depacketizer::{Depacketizer, DepacketizerConfig, PayloadFormat, PayloadMeta, SessionMode};
+pub use filter::PacketFilter;
 pub use packetizer::{
     PacketizationMode, Packetizer, PacketizerConfig, PacketizerFormat, Payload, Payloads,
 };

@@ -205,13 +205,19 @@ pub(crate) fn is_scalable(nal: &[u8]) -> bool {
     first_payload_type(nal).is_some_and(|t| (24..=35).contains(&t))
 }
 
+/// Whether extraction drops a SEI NAL unit (H.264 §G.8.8.1): scalable ones of a base stream, and
+/// nested messages for layers above the target.
+pub(crate) fn is_dropped(nal: &[u8], base: bool, keeps: impl Fn(LayerId) -> bool) -> bool {
+    base && is_scalable(nal) || is_nested_elsewhere(nal, keeps)
+}
+
 /// Whether an AVC decoder may see a SEI NAL unit.
 pub(crate) fn is_for_avc(nal: &[u8]) -> bool {
     !is_scalable(nal) && !is_uc_sei(nal)
 }
 
 /// Whether a SEI NAL unit holds nested messages for other layers alone (H.264 §G.8.8.1).
-pub(crate) fn is_nested_elsewhere(nal: &[u8], keeps: impl Fn(LayerId) -> bool) -> bool {
+fn is_nested_elsewhere(nal: &[u8], keeps: impl Fn(LayerId) -> bool) -> bool {
     if first_payload_type(nal) != Some(30) {
         return false;
     }
