@@ -4,9 +4,10 @@
 use crate::ms::{Pacsi, PacsiView};
 use crate::{
     AccessUnit, AccessUnitReader, AvcToUc, AvcToUcConfig, Depacketizer, DepacketizerConfig,
-    ExtractForm, ExtractOptions, FrameNumbering, GateConfig, LayerTarget, Layering, LossGate,
-    PacketizationMode, Packetizer, PacketizerConfig, PayloadFormat, PayloadMeta, UcToAvc, extract,
-    inspect, located_nal_units, operation_points,
+    ExtractForm, ExtractOptions, Extractor, FrameNumbering, GateConfig, LayerModel, LayerTarget,
+    Layering, LossGate, NalType, PacketFilter, PacketizationMode, Packetizer, PacketizerConfig,
+    ParameterSets, PayloadFormat, PayloadMeta, ProfileLevel, SessionMode, SliceHeader, Sps,
+    UcToAvc, extract, inspect, located_nal_units, operation_points, rbsp, sei_messages,
 };
 
 /// NAL iteration, access units, parameter sets, slice headers, and extraction in every form.
@@ -43,13 +44,56 @@ pub fn stream(data: &[u8]) {
             numbering: FrameNumbering::Always,
             ..ExtractOptions::avc_base()
         };
-        assert!(extract(data, &avc).len() <= bound(data.len(), count), "rewriting grows");
+        let idrs = nals.iter().filter(|n| n.kind == NalType::IdrSlice).count();
+        assert!(extract(data, &avc).len() <= bound(data.len(), count, idrs), "rewriting grows");
+    }
+    let options = ExtractOptions { max_temporal: first(data) & 3, ..ExtractOptions::default() };
+    let (mut extractor, mut out) = (Extractor::new(options), Vec::new());
+    located_nal_units(data).for_each(|nal| extractor.push(nal.bytes, &mut out));
+    extractor.finish(&mut out);
+    assert!(out.len() <= data.len() + count, "extraction unit by unit grows");
+    let mut model = LayerModel::new();
+    AccessUnitReader::new(data).for_each(|unit| model.observe(&unit));
+    assert!(model.points().len() <= 64, "a model without bounds");
+}
+
+fn first(data: &[u8]) -> u8 {
+    data.first().copied().unwrap_or(0)
+}
+
+/// Parameter sets, slice headers and SEI, one by one: an octet of length in front of each.
+pub fn headers(data: &[u8]) {
+    let mut sets = ParameterSets::new();
+    let mut rest = data;
+    while let [length, tail @ ..] = rest {
+        let (nal, tail) = tail.split_at(tail.len().min(usize::from(*length)));
+        rest = tail;
+        let octets = rbsp(nal);
+        assert!(octets.len() <= nal.len(), "octets out of nothing");
+        assert!(sei_messages(&octets).count() <= octets.len(), "messages out of nothing");
+        for message in sei_messages(&octets) {
+            let _ = message.read();
+        }
+        if sets.update(nal) == Ok(true)
+            && let Ok(sps) = Sps::parse(nal)
+        {
+            let receiver = ProfileLevel::from([66, 0xe0, 31]);
+            let label = receiver.relabel(&sps, 30.0);
+            assert_eq!(label.is_some(), receiver.accepts(&sps, 30.0), "a label for nobody");
+            assert!(sps.width() <= sps.coded_width(), "cropping adds");
+        }
+        let header = SliceHeader::parse(nal, &sets);
+        if SliceHeader::inter_layer(nal, &sets).is_ok() {
+            assert!(header.is_ok(), "an end without a front");
+        }
     }
 }
 
-/// What a rewriter may make of `octets` in `nals` units: escapes, new headers, repeated sets.
-const fn bound(octets: usize, nals: usize) -> usize {
-    (octets + octets / 2 + 1_200) * (nals + 1)
+/// What a rewriter may make of `octets` in `nals` units, as its documentation has it: half as much
+/// again of escapes, 600 octets of header a unit, and all parameter sets with each IDR picture.
+const fn bound(octets: usize, nals: usize, idrs: usize) -> usize {
+    let once = octets + octets / 2 + 600 * nals;
+    once + idrs * once
 }
 
 /// PACSI NAL units and the messages in them.
@@ -67,11 +111,24 @@ pub fn pacsi(data: &[u8]) {
 
 /// RTP payloads from a script through a depacketizer, a gate, both rewriters and a packetizer.
 ///
-/// First octet: bit 0 the format. Then packets: octet of source (low 2 bits), marker (bit 2) and
+/// First octet: bits 0, 6 and 7 the format. Then packets: octet of source (low 2 bits), marker (bit 2) and
 /// time step (bits 3 to 5); octet of sequence step (signed); octet of length; payload.
 pub fn packets(data: &[u8]) {
     let Some((&first, mut rest)) = data.split_first() else { return };
-    let format = if first & 1 == 0 { PayloadFormat::Avc } else { PayloadFormat::UcSvc };
+    let format = match (first >> 6, first & 1) {
+        (0, 0) => PayloadFormat::Avc,
+        (0, _) => PayloadFormat::UcSvc,
+        (1, 0) => PayloadFormat::AvcInterleaved { depth: 3 },
+        (1, _) => PayloadFormat::Svc { mode: SessionMode::Interleaved { depth: 2 } },
+        (2, _) => PayloadFormat::Svc { mode: SessionMode::CrossSessionOrder },
+        _ => PayloadFormat::Svc { mode: SessionMode::Timestamps },
+    };
+    let mut filter = PacketFilter::new(ExtractOptions {
+        max_temporal: first >> 1 & 3,
+        max_dependency: 1,
+        ..ExtractOptions::default()
+    });
+    let (mut came, mut went) = (0usize, 0usize);
     let mut config = DepacketizerConfig::new(format);
     config.limits.queued_access_units = 8;
     let mut depacketizer = Depacketizer::new(config);
@@ -86,6 +143,9 @@ pub fn packets(data: &[u8]) {
         let ssrc = u32::from(control & 3);
         let meta = PayloadMeta { ssrc, sequence, timestamp, marker: control & 4 != 0 };
         let _ = depacketizer.push(meta, payload);
+        came += payload.len();
+        filter.push(meta, payload, &mut |_, payload| went += payload.len());
+        assert!(went <= came, "a filter adds octets");
         if control & 0x80 != 0 {
             chain.drain(&mut depacketizer, total);
         }
@@ -128,7 +188,9 @@ impl Chain {
                 assert!(
                     avc.iter().all(|n| matches!(n.kind.value(), 1..=13 if n.kind.value() != 9))
                 );
-                assert!(avc.annex_b().len() <= bound(received, received), "rewriting grows");
+                // Sets may have come earlier.
+                let most = bound(received, avc.len() + unit.len(), 1);
+                assert!(avc.annex_b().len() <= most, "rewriting grows");
                 check_round_trip(&mut self.avc, avc, 48);
             }
             if let Some(uc) = self.to_uc.process(&unit) {

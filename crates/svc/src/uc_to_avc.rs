@@ -22,8 +22,9 @@ use crate::temporal_switch::{SwitchingPoints, TemporalSwitch};
 /// parameter set, and the slice data stays as it is. Slices that do predict are left out.
 ///
 /// What comes out is exactly what [`crate::extract`] makes of the same stream in the form
-/// [`crate::ExtractForm::Avc`]. It is never larger than the input and the parameter sets repeated in
-/// it, plus 600 octets per renumbered slice.
+/// [`crate::ExtractForm::Avc`]. It is never larger than the input by more than this: half of a slice
+/// that is written anew (bits that shift may need emulation prevention anew) and 600 octets of
+/// header, and the parameter sets seen so far, with each IDR picture.
 ///
 /// ```
 /// use linkspan_svc::{AccessUnit, LayerTarget, UcToAvc};

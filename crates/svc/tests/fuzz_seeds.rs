@@ -37,6 +37,11 @@ fn packets() {
 }
 
 #[test]
+fn headers() {
+    run("svc_headers", fuzz::headers);
+}
+
+#[test]
 fn pacsi() {
     run("svc_pacsi", fuzz::pacsi);
 }

@@ -9,6 +9,7 @@ use crate::limits::Limits;
 use crate::ms::PacsiView;
 use crate::nal::{LayerId, NalType, SvcExtension};
 use crate::rtp::payload::{Fragment, Piece, Unit, split};
+use crate::rtp::source::is_marked_damaged;
 use crate::rtp::{PayloadFormat, PayloadMeta};
 
 /// NAL units that wait for those before them, and the access unit that is being joined.
@@ -184,10 +185,16 @@ impl NumberedSource {
         unit: Unit<'_>,
         order: &mut DecodingOrder,
     ) -> Result<(), DepacketizeError> {
-        if let Ok(pacsi) = PacsiView::parse(unit.bytes) {
+        if unit.bytes.first().is_some_and(|&b| NalType::new(b) == NalType::Pacsi) {
+            let pacsi = PacsiView::parse(unit.bytes);
+            let pacsi = pacsi.map_err(|_| DepacketizeError::Truncated { at: 0 })?;
             // RFC 6190 §4.11.1: the NAL unit behind a PACSI has its DONC.
             self.next = unit.don.or(pacsi.donc).or(self.next);
             self.layer = Some(pacsi.layer.layer());
+            return Ok(());
+        }
+        if unit.bytes.first().is_some_and(|&b| is_marked_damaged(b)) {
+            self.lost = self.lost.saturating_add(1);
             return Ok(());
         }
         let timestamp = meta.timestamp.wrapping_add(unit.offset);
@@ -203,7 +210,9 @@ impl NumberedSource {
         fragment: Fragment<'_>,
         order: &mut DecodingOrder,
     ) -> Result<(), DepacketizeError> {
-        if fragment.start {
+        if fragment.start && is_marked_damaged(fragment.header) {
+            self.fragments = None;
+        } else if fragment.start {
             let mut head = [fragment.header, 0, 0, 0];
             for (to, from) in head.iter_mut().skip(1).zip(fragment.bytes) {
                 *to = *from;

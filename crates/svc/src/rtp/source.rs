@@ -350,12 +350,12 @@ impl Source {
         if unit.len() >= cx.limits.access_unit_nals {
             return Err(DepacketizeError::TooLarge { limit: cx.limits.access_unit_nals });
         }
-        if nal.first().is_some_and(|b| b & 0x80 != 0) {
-            // RFC 6184 §1.3: a network element saw damage. A slice with wrong bits shows.
+        let first = nal.first().copied().unwrap_or(0);
+        if first & 0x80 != 0 {
             unit.set_damaged(true);
-            if kind.is_vcl() {
-                return Ok(());
-            }
+        }
+        if is_marked_damaged(first) {
+            return Ok(());
         }
         self.check_start(unit, kind, nal.get(1..).unwrap_or_default());
         let layer = self.layer(unit, nal, cx.format);
@@ -372,6 +372,10 @@ impl Source {
     ) -> Result<(), DepacketizeError> {
         if fragment.start {
             self.break_fragment_of(unit);
+            if is_marked_damaged(fragment.header) {
+                unit.set_damaged(true);
+                return Ok(());
+            }
             if unit.len() >= limits.access_unit_nals {
                 return Err(DepacketizeError::TooLarge { limit: limits.access_unit_nals });
             }
@@ -490,6 +494,12 @@ impl Source {
         let described = u16::try_from(unit.len().saturating_sub(self.undescribed)).unwrap_or(0);
         cx.finished.push(Part { unit, layer, donc: self.donc.take(), described, stream: 0 });
     }
+}
+
+/// RFC 6184 §1.3: a network element saw damage. A slice with wrong bits would show; what else is
+/// marked so is the decoder's to judge.
+pub(crate) const fn is_marked_damaged(first_octet: u8) -> bool {
+    first_octet & 0x80 != 0 && NalType::new(first_octet).is_vcl()
 }
 
 /// Whether a payload is the first of a layer's picture: \[MS-H264PF\] has a PACSI there, one known
