@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::Kind;
 use crate::streams::key;
@@ -11,7 +11,7 @@ use crate::streams::key;
 /// Commands rtpengine.
 pub(crate) struct Ng {
     socket: UdpSocket,
-    cookie: u32,
+    cookie: u128,
 }
 
 impl Ng {
@@ -19,7 +19,9 @@ impl Ng {
         let socket = UdpSocket::bind(SocketAddr::new(address.ip(), 0))?;
         socket.connect(address)?;
         socket.set_read_timeout(Some(Duration::from_secs(3)))?;
-        Ok(Self { socket, cookie: 0 })
+        // Cookies are remembered beyond a connection.
+        let cookie = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Ok(Self { socket, cookie: cookie.unwrap_or_default().as_micros() })
     }
 
     /// Sets a stream up, in clear from the sender and with SRTP to the receiver; gives the address

@@ -71,6 +71,20 @@ fn a_file_is_read_with_the_defaults_of_each_side() {
 }
 
 #[test]
+fn turn_servers_are_of_a_side() {
+    let server = "turn = [{ address = \"203.0.113.9:3478\", username = \"u\", password = \"p\" }]";
+    let file = FILE.replace("peers = [\"192.0.2.0/24\"]", server);
+    let config: Config = toml::from_str(&file).unwrap();
+    assert_eq!((config.lync.turn.len(), config.standard.turn.len()), (1, 0));
+    config.check().unwrap();
+    let file = file.replace("\"u\"", "\"b64:%\"").replace("203.0.113.9", "[2001:db8::9]");
+    let config: Config = toml::from_str(&file).unwrap();
+    let problems = config.check().unwrap_err().problems;
+    let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
+    assert_eq!(fields, ["lync.turn[0]", "lync.turn[0].address"]);
+}
+
+#[test]
 fn what_is_written_is_read_again() {
     let config: Config = toml::from_str(FILE).unwrap();
     let written = toml::to_string(&config).unwrap();
