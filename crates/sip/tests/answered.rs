@@ -21,7 +21,9 @@ fn path() -> Path {
 fn agent(now: Instant) -> UserAgent {
     let mut config = UaConfig { dialect: Dialect::Lync, ..UaConfig::default() };
     config.allow.extend([Method::Register, Method::Service]);
-    config.supported.extend(["ms-benotify", "gruu-10", "adhoclist", "categoryList"].map(str::to_owned));
+    config
+        .supported
+        .extend(["ms-benotify", "gruu-10", "adhoclist", "categoryList"].map(str::to_owned));
     UserAgent::new(config, [5; 32], now)
 }
 

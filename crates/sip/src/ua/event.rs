@@ -73,7 +73,8 @@ pub enum UaEvent {
         /// The body of the ACK: the answer, where our 2xx made the offer.
         body: Option<Body>,
     },
-    /// The PRACK for a reliable provisional response of ours arrived, and was answered.
+    /// The PRACK for a reliable provisional response of ours arrived, and was answered; where it
+    /// makes an offer it comes as `Request` too, for its 200 to answer.
     ProgressAcked {
         /// The call.
         session: SessionId,

@@ -319,9 +319,18 @@ impl UserAgent {
             }
             return self.refuse(message, id, path, StatusCode::CALL_DOES_NOT_EXIST, now);
         };
-        self.answer(message, id, StatusCode::OK, &Headers::new(), now);
-        let body = request.to_body();
-        self.emit(UaEvent::ProgressAcked { session, rseq: pending.number, body });
+        let incoming = self.sessions.get(&session).and_then(|state| state.incoming.as_ref());
+        let had_offer = incoming.is_some_and(|incoming| !incoming.request.body.is_empty());
+        let rseq = pending.number;
+        if had_offer && !request.body.is_empty() {
+            // RFC 3262 §5: a further offer, which the application answers in its 200.
+            self.emit(UaEvent::ProgressAcked { session, rseq, body: None });
+            self.ask(Some(session), request.clone(), id, path);
+        } else {
+            self.answer(message, id, StatusCode::OK, &Headers::new(), now);
+            let body = request.to_body();
+            self.emit(UaEvent::ProgressAcked { session, rseq, body });
+        }
         self.reschedule(session);
     }
 

@@ -228,7 +228,7 @@ impl UserAgent {
                 return self.emit(UaEvent::Refused { path, error });
             }
             let dialog = Dialog::from_response(&outgoing.request, &response, path);
-            state.early.extend(dialog.map(|dialog| Early { dialog, rseq: 0 }));
+            state.early.extend(dialog.map(|dialog| Early { dialog, rseq: 0, offered: None }));
         }
         if reliable && !self.acknowledge_progress(session, tag.as_deref(), &response, now) {
             return;
@@ -250,6 +250,9 @@ impl UserAgent {
             return true;
         };
         let Some(state) = self.sessions.get_mut(&session) else { return false };
+        // RFC 3262 §5: an offer in the response is answered in the PRACK.
+        let asked = state.outgoing.as_ref().is_some_and(|own| own.request.body.is_empty());
+        let offers = asked && !response.body.is_empty();
         let early = state.early.iter_mut().find(|early| Some(early.dialog.remote_tag()) == tag);
         let Some(early) = early else { return true };
         if early.rseq != 0 && rseq != early.rseq.wrapping_add(1) {
@@ -258,6 +261,10 @@ impl UserAgent {
         early.rseq = rseq;
         if response.headers.contact().ok().flatten().is_some() {
             early.dialog.confirm(response);
+        }
+        if offers {
+            early.offered = Some((rseq, cseq));
+            return true;
         }
         let mut prack = early.dialog.request(Method::Prack);
         let path = early.dialog.next_hop();

@@ -88,8 +88,10 @@ pub(super) struct Incoming {
 #[derive(Debug)]
 pub(super) struct Early {
     pub(super) dialog: Dialog,
-    /// The last RSeq that was acknowledged.
+    /// The last RSeq that was seen in order.
     pub(super) rseq: u32,
+    /// RSeq and CSeq of a response that made the offer: its PRACK is the application's.
+    pub(super) offered: Option<(u32, u32)>,
 }
 
 #[derive(Debug)]

@@ -330,6 +330,65 @@ fn a_call_takes_the_place_of_another() {
 }
 
 #[test]
+fn an_offer_in_a_reliable_response_is_answered_in_its_prack() {
+    let mut pair = Pair::new(Transport::Udp);
+    let mut invite = pair.outgoing();
+    invite.body = None;
+    let a = pair.a.invite(invite, pair.now).unwrap();
+    pair.run();
+    let Some(UaEvent::Invite { session: b, .. }) = pair.b.poll_event() else { panic!() };
+    let mut reliable = Headers::new();
+    reliable.push("Require", "100rel");
+    let progress = StatusCode::SESSION_PROGRESS;
+    let offer = Some(Body::sdp("v=0 offer\r\n"));
+    pair.b.progress(b, progress, reliable, offer, pair.now).unwrap();
+    pair.log.clear();
+    pair.run();
+    assert_eq!(pair.log, ["< 183 Session Progress"]);
+    let Some(UaEvent::Progress { response, .. }) = pair.a.poll_event() else { panic!() };
+    let tag = response.headers.to().unwrap().unwrap().tag().unwrap().to_owned();
+    let answer = Some(Body::sdp("v=0 answer\r\n"));
+    pair.a.prack(a, &tag, &Headers::new(), answer.clone(), pair.now).unwrap();
+    pair.run();
+    let Some(UaEvent::ProgressAcked { body, .. }) = pair.b.poll_event() else { panic!() };
+    assert_eq!(body, answer);
+    assert!(matches!(pair.a.poll_event(), Some(UaEvent::Response { response, .. })
+        if response.status == StatusCode::OK));
+    let again = pair.a.prack(a, &tag, &Headers::new(), None, pair.now);
+    assert_eq!(again, Err(VerbError::State));
+}
+
+#[test]
+fn an_offer_in_a_prack_is_the_applications_to_answer() {
+    let mut pair = Pair::new(Transport::Tcp);
+    pair.a.invite(pair.outgoing(), pair.now).unwrap();
+    pair.run();
+    let Some(UaEvent::Invite { session: b, .. }) = pair.b.poll_event() else { panic!() };
+    let mut reliable = Headers::new();
+    reliable.push("Require", "100rel");
+    let answer = Some(Body::sdp("v=0\r\n"));
+    pair.b.progress(b, StatusCode::RINGING, reliable, answer.clone(), pair.now).unwrap();
+    while let Some(transmit) = pair.b.poll_transmit() {
+        let input = Received { path: pair.path(), payload: &transmit.payload };
+        pair.a.handle_input(input, pair.now).unwrap();
+    }
+    let prack = pair.a.poll_transmit().unwrap().payload;
+    let mut prack = Message::parse(&prack).unwrap().to_request().unwrap();
+    assert_eq!(prack.method, Method::Prack);
+    prack.set_body(Body::sdp("v=0 more\r\n"));
+    let path = pair.path();
+    let path = Path::new(path.transport, path.remote, path.local);
+    let input = Received { path, payload: &prack.to_bytes() };
+    pair.b.handle_input(input, pair.now).unwrap();
+    assert!(pair.b.poll_transmit().is_none());
+    assert!(matches!(pair.b.poll_event(), Some(UaEvent::ProgressAcked { body: None, .. })));
+    let id = asked(&mut pair.b);
+    pair.b.respond(id, StatusCode::OK, Headers::new(), answer, pair.now).unwrap();
+    let ok = pair.b.poll_transmit().unwrap().payload;
+    assert!(ok.starts_with(b"SIP/2.0 200") && ok.ends_with(b"v=0\r\n"));
+}
+
+#[test]
 fn a_peer_that_asks_for_rest_gets_it() {
     let mut pair = Pair::new(Transport::Udp);
     let a = pair.a.invite(pair.outgoing(), pair.now).unwrap();

@@ -137,6 +137,40 @@ impl UserAgent {
         Ok(())
     }
 
+    /// Acknowledges the reliable provisional response of a fork, `to_tag`, that made the offer, as
+    /// our INVITE had none (RFC 3262 §5): `body` is the answer. Every other is acknowledged by the
+    /// engine. The answer to the PRACK comes as `Response`.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::State`] where no such response waits.
+    pub fn prack(
+        &mut self,
+        session: SessionId,
+        to_tag: &str,
+        headers: &Headers,
+        body: Option<Body>,
+        now: Instant,
+    ) -> Result<RequestId, VerbError> {
+        let state = self.sessions.get_mut(&session).ok_or(VerbError::NoSession)?;
+        let mut forks = state.early.iter_mut();
+        let early = forks.find(|early| early.dialog.remote_tag() == to_tag);
+        let early = early.ok_or(VerbError::State)?;
+        let (rseq, cseq) = early.offered.take().ok_or(VerbError::State)?;
+        let mut prack = early.dialog.request(Method::Prack);
+        let path = early.dialog.next_hop();
+        prack.headers.push("RAck", format!("{rseq} {cseq} INVITE"));
+        if body.is_some() {
+            state.local_body = body.clone();
+        }
+        self.complete(&mut prack, headers, body);
+        let transaction = self.send_request(&mut prack, path, now)?;
+        let id = RequestId(self.draw_id());
+        let session = Some(session);
+        self.client_uses.insert(transaction, ClientUse::Request { session, id });
+        Ok(id)
+    }
+
     /// Sends a re-INVITE. Where it meets the peer's own it is tried again by itself.
     ///
     /// # Errors
