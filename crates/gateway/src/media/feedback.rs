@@ -259,7 +259,7 @@ mod tests {
     fn a_receiver_that_only_reports_losses_gets_a_keyframe_a_second() {
         let t = Instant::now();
         let mut watch = LossWatch::default();
-        let mut count = |watch: &mut LossWatch, from: u64, to: u64| {
+        let count = |watch: &mut LossWatch, from: u64, to: u64| {
             (from..to).filter(|n| watch.poll(t + ms(n * 100))).count()
         };
         watch.reported(0, t);
