@@ -26,9 +26,9 @@ sipe_begin() {
 
 # sipe_gateway KEY=VALUE...: a gateway between the front end and the room, which is reached by
 # `room_hop` under the host `at`. `extra` is text for the end of the configuration, `side` for the
-# end of its standards side, `more` for further listeners there.
+# end of its standards side, `more` for further listeners there; `place` is its namespace.
 sipe_gateway() {
-    local encryption=required far=required ice=none room_hop=udp:$room:5070 at=$room:5070 more= lync=tcp trunk=tcp:10.98.1.1:5061
+    local encryption=required far=required ice=none room_hop=udp:$room:5070 at=$room:5070 more= place=core lync_ip=10.98.1.1 far_ip=10.98.2.1 lync=tcp trunk=tcp:10.98.1.1:5061
     local options="fragments-in-mode-0 = true" side= extra= lync_extra= cert=$LAB_DIR/certs/server ca=$LAB_DIR/certs/ca.crt
     [ $# = 0 ] || local "$@"
     cat >"$out/gateway.toml" <<EOT
@@ -40,14 +40,14 @@ key = "$cert.key"
 ca = "$ca"
 
 [lync]
-listeners = [{ transport = "$lync", address = "10.98.1.1:5161" }]
-media-address = "10.98.1.1"
+listeners = [{ transport = "$lync", address = "$lync_ip:5161" }]
+media-address = "$lync_ip"
 encryption = "$encryption"
 $lync_extra
 
 [standard]
-listeners = [{ transport = "udp", address = "10.98.2.1:5060" }, { transport = "tcp", address = "10.98.2.1:5060" }$more]
-media-address = "10.98.2.1"
+listeners = [{ transport = "udp", address = "$far_ip:5060" }, { transport = "tcp", address = "$far_ip:5060" }$more]
+media-address = "$far_ip"
 encryption = "$far"
 ice = "$ice"
 h264 = { $options }
@@ -67,7 +67,7 @@ request-host = "example.test"
 
 $extra
 EOT
-    ip netns exec "$ns-core" "$target/gateway" serve --config "$out/gateway.toml" --trace "$out/trace" >"$out/gateway.log" 2>&1 &
+    ip netns exec "$ns-$place" "$target/gateway" serve --config "$out/gateway.toml" --trace "$out/trace" >"$out/gateway.log" 2>&1 &
     gateway_pid=$!
     wait_for "$out/gateway.log" ready 10
     ln -sf "$out/gateway.log" "$work/$name-gateway.log"

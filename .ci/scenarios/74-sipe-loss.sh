@@ -16,18 +16,24 @@ EOT
 }
 
 # The gateway has asked for keyframes where it lost them, and not more often than twice a second.
-expect_few_requests() { # CALL SECONDS
+expect_few_requests() { # SECONDS
     local asked
-    asked=$(sed -n "s|^$1/lync/1: .* \([0-9]*\) keyframes asked for.*|\1|p" "$out/gateway.log")
-    expect "keyframes asked for at SIPE in $2 s" "$(( ${asked:-0} <= 2 * $2 + 1 ? 1 : 0 )) ${asked:-0}" equals "1 ${asked:-0}"
+    asked=$(sed -n "s|^call-[0-9]*/lync/1: .* \([0-9]*\) keyframes asked for.*|\1|p" "$out/gateway.log" | tail -n 1)
+    expect "${asked:-0} keyframes asked for at SIPE in $1 s: few" "$((${asked:-0} <= 2 * $1 + 1))" equals 1
 }
 
 # The call is set up under the loss, and the picture keeps coming for ten seconds.
-lossy_call() { # PERCENT CALL
+lossy_call() { # PERCENT
     local loss=$1 since=$SECONDS part pictures before
     echo "  $loss % lost"
     lose "$loss"
-    sipe_call
+    # SIPE's ICE gives a component up when the check that nominates is lost too often: it redials.
+    sipe_call || {
+        echo "  not connected: called once more"
+        sipe cmd alice hangup
+        sleep 2
+        sipe_call
+    }
     sleep 1
     for part in 1 2; do
         before=$(pictures_at_alice)
@@ -38,13 +44,13 @@ lossy_call() { # PERCENT CALL
     done
     lose 0
     sipe_hang_up
-    expect_few_requests "$2" $((SECONDS - since))
+    expect_few_requests $((SECONDS - since))
 }
 
 scenario_sipe_loss() {
     sipe_begin sipe_loss
     sipe_up -- enc=srtp-mand
-    lossy_call 10 call-1
-    lossy_call 30 call-2
+    lossy_call 10
+    lossy_call 30
     sipe_judge lync standard
 }
