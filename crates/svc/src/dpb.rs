@@ -1,7 +1,15 @@
 //! The reference pictures that a decoder holds (H.264 §8.2.4, §8.2.5), frames only.
 
+use crate::bounded::Bounded;
 use crate::params::Sps;
 use crate::slice_syntax::{Marking, Modifications, SliceSyntax};
+
+/// Frames that are held at most: `max_num_ref_frames` (H.264 A.3.1), and the one that is coming.
+const FRAMES: usize = 17;
+/// Entries of a reference list of frames, one more while it is reordered (H.264 §8.2.4.2).
+const LIST: usize = 33;
+/// Those of list 0, and every frame.
+const REFERENCES: usize = LIST + FRAMES;
 
 /// The reference frames in a decoder, each with what the caller wants to know about it.
 #[derive(Clone, Debug)]
@@ -60,9 +68,12 @@ impl<T: Copy> Dpb<T> {
     }
 
     /// Indices of frames in the initial order of list 0 for P slices (§8.2.4.2.1).
-    fn initial_list(&self, current: u32) -> Vec<usize> {
-        let mut list: Vec<usize> = (0..self.frames.len()).collect();
-        list.sort_by_key(|&i| match self.frames.get(i) {
+    fn initial_list(&self, current: u32) -> Bounded<usize, FRAMES> {
+        let mut list = Bounded::default();
+        for index in 0..self.frames.len() {
+            list.push(index);
+        }
+        list.as_mut_slice().sort_by_key(|&i| match self.frames.get(i) {
             Some(f) => match f.long_term {
                 Some(index) => (1, i64::from(index)),
                 None => (0, -self.pic_num(f, current)),
@@ -78,10 +89,12 @@ impl<T: Copy> Dpb<T> {
         current: u32,
         modifications: &Modifications,
         active: u8,
-    ) -> Vec<Option<usize>> {
+    ) -> Bounded<Option<usize>, LIST> {
         let active = usize::from(active);
-        let mut list: Vec<Option<usize>> =
-            self.initial_list(current).into_iter().map(Some).collect();
+        let mut list: Bounded<Option<usize>, LIST> = Bounded::default();
+        for &index in &*self.initial_list(current) {
+            list.push(Some(index));
+        }
         list.resize(active, None);
         let mut predicted = i64::from(current);
         for (place, &(idc, operand)) in modifications.commands.iter().enumerate() {
@@ -110,7 +123,7 @@ impl<T: Copy> Dpb<T> {
             {
                 list.remove(old);
             }
-            list.truncate(active);
+            list.resize(active.min(list.len()), None);
         }
         list
     }
@@ -251,13 +264,17 @@ impl<T: Copy> Dpb<T> {
     }
 
     /// The tags of the frames that a slice may predict from; `None` for one that is missing.
-    pub(crate) fn references(&self, slice: &SliceSyntax) -> Vec<Option<T>> {
+    pub(crate) fn references(&self, slice: &SliceSyntax) -> Bounded<Option<T>, REFERENCES> {
         let list = self.list0(slice.header.frame_num, &slice.modifications[0], slice.active[0]);
-        let mut tags: Vec<Option<T>> =
-            list.into_iter().map(|e| e.and_then(|i| self.frames.get(i)?.tag)).collect();
+        let mut tags = Bounded::default();
+        for entry in &*list {
+            tags.push(entry.and_then(|i| self.frames.get(i)?.tag));
+        }
         if slice.active[1] > 0 {
             // B slices: every frame may be in list 1.
-            tags.extend(self.frames.iter().map(|f| f.tag));
+            for frame in &self.frames {
+                tags.push(frame.tag);
+            }
         }
         tags
     }

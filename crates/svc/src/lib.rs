@@ -6,6 +6,7 @@ mod active_sets;
 mod annexb;
 mod avc_to_uc;
 mod bits;
+mod bounded;
 mod dpb;
 mod error;
 mod extract;

@@ -2,6 +2,7 @@
 //! stands.
 
 use crate::bits::{BitReader, unescape};
+use crate::bounded::Bounded;
 use crate::error::ParseError;
 use crate::nal::NalType;
 use crate::params::{ParameterSets, Pps, Sps};
@@ -42,7 +43,7 @@ pub(crate) struct Positions {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Modifications {
     /// `modification_of_pic_nums_idc` and its operand.
-    pub(crate) commands: Vec<(u8, u32)>,
+    pub(crate) commands: Bounded<(u8, u32), 66>,
 }
 
 /// `dec_ref_pic_marking` (H.264 §7.3.3.3).
@@ -314,13 +315,10 @@ impl Modifications {
             if idc == 3 {
                 return Ok(());
             }
-            if self.commands.len() >= 66 {
-                return Err(ParseError::OutOfRange {
-                    element: "modification_of_pic_nums_idc",
-                    at: r.position(),
-                });
+            let at = r.position();
+            if !self.commands.push((idc, r.ue()?)) {
+                return Err(ParseError::OutOfRange { element: "modification_of_pic_nums_idc", at });
             }
-            self.commands.push((idc, r.ue()?));
         }
     }
 }

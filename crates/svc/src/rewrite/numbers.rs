@@ -107,7 +107,7 @@ impl Renumberer {
         match slice.header.slice_type {
             SliceType::P | SliceType::Sp => {
                 let commands = self.translate_list(slice, current.renumbered);
-                if commands != slice.modifications[0].commands {
+                if commands != *slice.modifications[0].commands {
                     changes.modifications = Some(commands);
                 }
             }
@@ -143,9 +143,10 @@ impl Renumberer {
             self.original.list0(slice.header.frame_num, &slice.modifications[0], slice.active[0]);
         let mut wanted = Vec::new();
         let same = &slice.modifications[0];
-        let mut as_it_is = self.renumbered.list0(number, same, slice.active[0]).into_iter();
+        let as_it_is = self.renumbered.list0(number, same, slice.active[0]);
+        let mut as_it_is = as_it_is.iter().copied();
         let mut agrees = true;
-        for entry in list {
+        for entry in list.iter().copied() {
             let tag = entry.and_then(|i| self.original.frame(i)?.tag);
             let place = tag.and_then(|t| self.place(t));
             agrees &= as_it_is.next().flatten() == place && place.is_some();
@@ -153,7 +154,7 @@ impl Renumberer {
             wanted.extend(place.or_else(|| (!self.renumbered.frames().is_empty()).then_some(0)));
         }
         if agrees {
-            return same.commands.clone();
+            return same.commands.to_vec();
         }
         // Repeated entries need commands; a list that agrees needs none.
         self.renumbered.commands_for(number, &wanted)
