@@ -15,7 +15,9 @@ const MAX_PAYLOAD: usize = 1200;
 pub(crate) fn run() {
     let stream: &'static [u8] = stream(4 << 20).leak();
     split(stream);
-    reassemble(stream);
+    reassemble("fua-reassemble", stream);
+    // The same where memory is no bound.
+    reassemble("fua-reassemble-cached", &stream[..256 << 10]);
     extract();
     gateway();
 }
@@ -49,7 +51,7 @@ impl h264_reader::push::NalFragmentHandler for NalCounter {
     }
 }
 
-fn reassemble(stream: &'static [u8]) {
+fn reassemble(name: &str, stream: &'static [u8]) {
     use rtc_rtp::codec::h264::H264Packet;
     use rtc_rtp::packetizer::Depacketizer;
     let packets: &'static [Packet] = packets(stream).leak();
@@ -57,7 +59,7 @@ fn reassemble(stream: &'static [u8]) {
     let mut copy = Vec::with_capacity(total);
     let mut ours = linkspan_svc::Depacketizer::new(DepacketizerConfig::new(PayloadFormat::Avc));
     let (mut sequence, mut base) = (0_u16, 0_u32);
-    Case::new("svc", "fua-reassemble", move || {
+    Case::new("svc", name, move || {
         let mut octets = 0;
         for packet in black_box(packets) {
             let timestamp = base.wrapping_add(packet.timestamp);

@@ -19,6 +19,7 @@ mod rtcp;
 mod rtcp_timing;
 mod stats;
 mod ulpfec;
+mod ulpfec_writer;
 mod wire;
 
 pub use audio_clock::{AudioClock, Silk};

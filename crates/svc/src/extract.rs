@@ -1,3 +1,5 @@
+use core::cell::OnceCell;
+
 use crate::access_unit::{AccessUnit, Nal};
 use crate::active_sets::pps_id_of;
 use crate::annexb::{nal_units, write_annex_b};
@@ -110,13 +112,30 @@ pub enum ExtractForm {
     Avc,
 }
 
+/// The layers of slices that tell none, found out when the first of them comes.
+struct Untold<'a, 'o> {
+    stream: &'a [u8],
+    options: &'o ExtractOptions,
+    ids: OnceCell<TemporalIds>,
+}
+
+impl Untold<'_, '_> {
+    fn layer(&self, unit: usize, nal: &StreamNal<'_>) -> LayerId {
+        nal.layer.unwrap_or_else(|| {
+            let ids =
+                self.ids.get_or_init(|| TemporalIds::of(self.stream, self.options.max_temporal));
+            ids.layer(unit, nal)
+        })
+    }
+}
+
 /// Calls `each` for the NAL units of the operation point.
 fn for_each_kept<'a>(
     stream: &'a [u8],
     options: &ExtractOptions,
     mut each: impl FnMut(&StreamNal<'a>),
 ) {
-    let temporal = TemporalIds::of(stream, options.max_temporal);
+    let temporal = Untold { stream, options, ids: OnceCell::new() };
     let mut reader = AccessUnitReader::new(stream);
     for index in 0.. {
         let unit = reader.read_nals();
@@ -217,7 +236,7 @@ fn minimal(stream: &[u8], options: &ExtractOptions, out: &mut Vec<u8>) {
 }
 
 fn avc(stream: &[u8], options: &ExtractOptions, out: &mut Vec<u8>) {
-    let temporal = TemporalIds::of(stream, options.max_temporal);
+    let temporal = Untold { stream, options, ids: OnceCell::new() };
     let target = LayerTarget {
         stream: options.stream,
         max_temporal: options.max_temporal,

@@ -1,8 +1,7 @@
 //! Temporal layers of streams that do not tell them.
 
-use crate::annexb::nal_units;
 use crate::dpb::Dpb;
-use crate::nal::{LayerId, NalType, SvcExtension};
+use crate::nal::{LayerId, NalType};
 use crate::params::ParameterSets;
 use crate::reader::{AccessUnitReader, StreamNal};
 use crate::slice::SliceHeader;
@@ -21,7 +20,7 @@ impl TemporalIds {
     /// it is believed only where the references bear it out: no picture refers to one of a higher
     /// layer. Otherwise the pictures that nothing refers to are layer 1 and all others layer 0.
     pub(crate) fn of(stream: &[u8], max_temporal: u8) -> Self {
-        if max_temporal >= 7 || !has_untold(stream) {
+        if max_temporal >= 7 {
             return Self::default();
         }
         let mut marks = Vec::new();
@@ -60,19 +59,6 @@ impl TemporalIds {
             LayerId { tid, ..LayerId::default() }
         })
     }
-}
-
-/// Whether a slice stands behind anything but a prefix NAL unit.
-fn has_untold(stream: &[u8]) -> bool {
-    let mut behind_prefix = false;
-    for nal in nal_units(stream) {
-        let kind = NalType::new(nal.first().copied().unwrap_or(0));
-        if matches!(kind, NalType::Slice | NalType::IdrSlice) && !behind_prefix {
-            return true;
-        }
-        behind_prefix = kind == NalType::Prefix && SvcExtension::parse(nal).is_ok();
-    }
-    false
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
