@@ -327,6 +327,30 @@ impl Checksum {
     }
 }
 
+/// A property of any file: what is read can be written, and then reads the same; what is held is
+/// bounded by the file. Fuzzed, and run over the seeds by a test.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn survives_writing(file: &[u8]) {
+    let Ok(datagrams) = read(file) else { return };
+    let held: usize = datagrams.iter().map(|datagram| 28 + datagram.payload.len()).sum();
+    assert!(held <= file.len());
+    let mut copy = Vec::new();
+    let wrote = Writer::new(&mut copy).and_then(|mut writer| {
+        datagrams.iter().try_for_each(|datagram| writer.write(datagram))?;
+        writer.finish()
+    });
+    assert!(wrote.is_ok(), "a vector takes everything");
+    // A pcap file has 32 bits of seconds; pcapng may say more.
+    let mut written = datagrams;
+    for datagram in &mut written {
+        let seconds = (datagram.at / 1_000_000_000).min(u64::from(u32::MAX));
+        datagram.at = seconds * 1_000_000_000 + datagram.at % 1_000_000_000;
+    }
+    // What no IP packet holds is not written.
+    written.retain(|datagram| ip_packet(datagram).is_some());
+    assert_eq!(read(&copy), Ok(written));
+}
+
 const BLOCK_INTERFACE: u32 = 1;
 const BLOCK_SIMPLE_PACKET: u32 = 3;
 const BLOCK_ENHANCED_PACKET: u32 = 6;

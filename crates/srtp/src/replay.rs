@@ -143,4 +143,41 @@ mod tests {
         assert_eq!(window.check(999_937), Freshness::Fresh);
         assert_eq!(window.check(999_936), Freshness::TooOld);
     }
+
+    /// `webrtc-util`'s sliding window says the same of every index, whatever the order.
+    #[test]
+    fn agrees_with_another_replay_detector() {
+        use rand_core::{Rng as _, SeedableRng as _};
+        use webrtc_util::replay_detector::{ReplayDetector as _, SlidingWindowDetector};
+        for (seed, size) in (0u8..40).zip([64usize, 128, 512, 1024].into_iter().cycle()) {
+            let mut random = rand_chacha::ChaCha8Rng::from_seed([seed; 32]);
+            let mut below = |limit: u64| random.next_u64() % limit;
+            let first = below(1 << 40);
+            let mut oracle = SlidingWindowDetector::new(size, (1 << 48) - 1);
+            assert!(oracle.check(first));
+            oracle.accept();
+            let mut window = ReplayWindow::starting_at(first, size);
+            let (mut fresh, mut refused) = (0, 0);
+            for _ in 0..5000 {
+                let highest = window.highest();
+                let index = match below(20) {
+                    0 => highest + below(3 * size as u64),
+                    1 => highest.saturating_sub(below(3 * size as u64)),
+                    2..8 => highest + 1,
+                    _ => (highest + 4).saturating_sub(below(size as u64 + 8)),
+                };
+                let is_fresh = window.check(index) == Freshness::Fresh;
+                assert_eq!(oracle.check(index), is_fresh, "seed {seed}: {index} after {highest}");
+                // One in ten is forged: looked at, and not accepted.
+                if is_fresh && below(10) > 0 {
+                    oracle.accept();
+                    window.accept(index);
+                    fresh += 1;
+                } else {
+                    refused += 1;
+                }
+            }
+            assert!(fresh > 1000 && refused > 300, "seed {seed}: {fresh} {refused}");
+        }
+    }
 }
