@@ -271,3 +271,38 @@ print("  ok: no more than rtpengine's, rewriting at most 1.2 times" if ok else "
 sys.exit(0 if ok else 1)
 PY
 }
+
+# No media passes directly between the gateway and the room: it goes through coturn, by the gateway's own
+# relayed candidates.
+scenarios+=" gateway_turn"
+
+scenario_gateway_turn() {
+    local out=$work/gateway_turn
+    rm -rf "$out"
+    mkdir -p "$out"
+    trap 'stop_all; "$lab/coturn.sh" stop >/dev/null; ip netns exec "$ns-b" nft delete table inet relayed 2>/dev/null || true' EXIT
+    "$lab/coturn.sh" start ip=10.98.1.1 ns="$ns-core" loopback=0 min=61000 max=61199 secs=120 >/dev/null
+    ip netns exec "$ns-b" nft -f - <<'NFT'
+table inet relayed {
+  chain out { type filter hook output priority 0; udp dport 50000-59999 drop; }
+  chain in { type filter hook input priority 0; udp sport 50000-59999 drop; }
+}
+NFT
+    start_room enc=srtp-mand nat=ice $narrowband
+    STANDARD_MORE='turn = [{ address = "10.98.1.1:3478", username = "lab", password = "labsecret" }]' \
+        start_gateway gateway_turn required rfc8445 5070
+    lync_client --call sip:room@video.example.test --proxy 10.98.1.1:5061 --transport tls \
+        --ca "$LAB_DIR/certs/ca.crt" --server-name sip.example.test \
+        --cert "$LAB_DIR/certs/server.crt" --key "$LAB_DIR/certs/server.key" --local 10.98.1.2 --from sip:alice@example.test \
+        --video "$media/lync-t3-640x360.264" --tone 660 --seconds 14 --encryption required --out "$out" --json >"$out/client.jsonl" &
+    local client=$!
+    wait_for "$out/client.jsonl" '"state":"established"' 25
+    sleep 10
+    expect_picture
+    wait $client || { tail -n 5 "$out/client.jsonl"; return 1; }
+    expect_from_baresip "$out"
+    expect_at_baresip
+    grep -Eq 'call-1/standard/0: 10.98.1.1:61[0-9]{3} <-> ' "$work/gateway_turn-gateway.log"
+    "$lab/tshark/decode_check.sh" "$work/gateway_turn-trace/call-1.pcap"
+    echo "  ok: the call's media went through coturn"
+}
