@@ -2,11 +2,12 @@
 
 use super::bundle::Peer;
 use super::codecs::{Chosen, codecs_of};
-use super::dtls::{self, Dtls};
+use super::dtls::{self, Association, Dtls};
 use super::history::SectionState;
 use super::offer::bind;
 use super::write::{Section, Written};
 use super::{keys, remote};
+use crate::ms::ApplicationSharing;
 use crate::{
     AgreedCodec, AgreedMedia, Crypto, Dialect, Direction, EncryptionLevel, LocalMedia, MediaKind,
     MediaView, MismatchCause, Profile, Proto, Setup, Why, answer_encryption, classify_offer,
@@ -108,6 +109,19 @@ struct Protection {
     dtls: Option<Dtls>,
 }
 
+impl Protection {
+    /// Writes it down; the association, where there is one.
+    fn put_into(self, agreed: &mut AgreedMedia) -> Option<Association> {
+        agreed.encryption = self.keys.is_some() || self.dtls.is_some();
+        (agreed.remote.crypto, agreed.local_crypto) = self.keys.unzip();
+        let dtls = self.dtls?;
+        let association = dtls.association();
+        agreed.setup = Some(dtls.setup);
+        agreed.dtls = Some(dtls.agreed);
+        Some(association)
+    }
+}
+
 impl Answering<'_, '_> {
     fn protect(&self, peer: &Peer<'_>) -> Result<Protection, MismatchCause> {
         let Self { profile, local, before, .. } = self;
@@ -135,20 +149,12 @@ pub(crate) fn accept<'l>(
     answering: Answering<'_, 'l>,
     peer: &Peer<'_>,
 ) -> Result<(Written<'l>, AgreedMedia, SectionState), MismatchCause> {
-    let Protection { keys, dtls } = answering.protect(peer)?;
+    let protection = answering.protect(peer)?;
     let Answering { profile, local, before, chosen, direction, video_kbps } = answering;
     let view = &peer.view;
-    let (remote_crypto, local_crypto) = keys.unzip();
     let mut agreed = base(profile, peer, chosen);
-    agreed.encryption = local_crypto.is_some() || dtls.is_some();
-    agreed.remote.crypto = remote_crypto;
-    agreed.local_crypto = local_crypto;
-    agreed.setup = match &dtls {
-        Some(dtls) => Some(dtls.setup),
-        None => tcp_setup(view, local),
-    };
-    let association = dtls.as_ref().map(Dtls::association);
-    agreed.dtls = dtls.map(|dtls| dtls.agreed);
+    agreed.setup = tcp_setup(view, local);
+    let association = protection.put_into(&mut agreed);
     agreed.connection_use = view.connection_use().unwrap_or_default().answer(local.connection_use);
     // RFC 3264 §8.4: a peer that holds with 0.0.0.0 is not answered in a=recvonly, which it may
     // not know; nothing is sent to it all the same.
@@ -156,10 +162,6 @@ pub(crate) fn accept<'l>(
     let written_direction = view.direction().reversed().and(wanted);
     agreed.direction = agreed.direction.and(wanted);
     let label = answer_label(profile, view, local);
-    let sharing = match (&agreed.remote.sharing, &local.sharing) {
-        (Some(theirs), Some(ours)) => Some(theirs.answer(ours)),
-        _ => local.sharing.clone().filter(|_| agreed.kind == MediaKind::ApplicationSharing),
-    };
     let section = Section {
         kind: view.kind(),
         proto: answer_proto(profile, view, agreed.encryption),
@@ -181,7 +183,7 @@ pub(crate) fn accept<'l>(
         mid: agreed.mid.clone(),
         shared: None,
         extensions: agreed.header_extensions.clone(),
-        sharing,
+        sharing: answer_sharing(&agreed, local),
         feedback: agreed.feedback,
         content_main: view.content() == Some("main"),
         modern: is_modern(view),
@@ -235,6 +237,13 @@ fn base(profile: &Profile, peer: &Peer<'_>, chosen: Vec<Chosen>) -> AgreedMedia 
         ptime_ms: view.ptime(),
         ..AgreedMedia::empty(view.kind())
     }
+}
+
+/// The application that is shared, in the words of who answers.
+fn answer_sharing(agreed: &AgreedMedia, local: &LocalMedia) -> Option<ApplicationSharing> {
+    let ours = local.sharing.as_ref().filter(|_| agreed.kind == MediaKind::ApplicationSharing)?;
+    let theirs = agreed.remote.sharing.as_ref();
+    Some(theirs.map_or_else(|| ours.clone(), |theirs| theirs.answer(ours)))
 }
 
 /// RFC 4145 §4.1: who connects, where the offer says so.

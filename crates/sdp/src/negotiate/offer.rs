@@ -64,22 +64,7 @@ pub(crate) fn offer<'l>(offering: Offering<'_, 'l>) -> (Written<'l>, Offered) {
     let Offering { profile, kind, local, codecs, direction, before, video_kbps, mid } = offering;
     let codecs = number(codecs, before.map_or(&[], |b| &b.bound));
     let dtls = profile.dtls && local.dtls.is_some() && profile.encryption != EncryptionLevel::None;
-    // [MS-SDPEXT]: once SRTP is there, every later offer of the session is RTP/SAVP.
-    let encryption = match (profile.encryption, before) {
-        (EncryptionLevel::Supported, Some(b)) if b.used && b.encrypted => EncryptionLevel::Required,
-        (level, _) => level,
-    };
-    let (cryptoscale, crypto) = match encryption {
-        EncryptionLevel::None => (None, Vec::new()),
-        _ if dtls => (None, Vec::new()),
-        _ => keys::offer_keys(profile, local),
-    };
-    // Without keys there is nothing to support.
-    let encryption = match encryption {
-        EncryptionLevel::Supported if dtls => EncryptionLevel::Required,
-        EncryptionLevel::Supported if crypto.is_empty() => EncryptionLevel::None,
-        level => level,
-    };
+    let (encryption, cryptoscale, crypto) = protection(profile, local, before, dtls);
     let secure = encryption == EncryptionLevel::Required;
     let sharing = kind == MediaKind::ApplicationSharing;
     let tcp = sharing || before.is_some_and(|b| b.proto.profile().tcp);
@@ -92,11 +77,8 @@ pub(crate) fn offer<'l>(offering: Offering<'_, 'l>) -> (Written<'l>, Offered) {
     let setup = if dtls { Some(local.setup.unwrap_or(Setup::ActPass)) } else { local.setup };
     let setup = setup.filter(|_| dtls || tcp);
     let extensions = own_extensions(profile, before);
-    let label = local
-        .label
-        .clone()
-        .or_else(|| before.and_then(|b| b.label.clone()))
-        .or_else(|| default_role(profile, &kind));
+    let known = || before.and_then(|b| b.label.clone());
+    let label = local.label.clone().or_else(known).or_else(|| default_role(profile, &kind));
     let section = Section {
         kind: kind.clone(),
         proto: proto.clone(),
@@ -145,6 +127,34 @@ pub(crate) fn offer<'l>(offering: Offering<'_, 'l>) -> (Written<'l>, Offered) {
         before: before.cloned(),
     };
     (Written::Used(Box::new(section)), Offered { kind, used: Some(used), state })
+}
+
+/// What an offer says of encryption: its level, and the key lines.
+fn protection(
+    profile: &Profile,
+    local: &LocalMedia,
+    before: Option<&SectionState>,
+    dtls: bool,
+) -> (EncryptionLevel, Option<Crypto>, Vec<Crypto>) {
+    if dtls {
+        return (EncryptionLevel::Required, None, Vec::new());
+    }
+    // [MS-SDPEXT]: once SRTP is there, every later offer of the session is RTP/SAVP.
+    let level = match (profile.encryption, before) {
+        (EncryptionLevel::Supported, Some(b)) if b.used && b.encrypted => EncryptionLevel::Required,
+        (level, _) => level,
+    };
+    let (cryptoscale, crypto) = match level {
+        EncryptionLevel::None => (None, Vec::new()),
+        _ => keys::offer_keys(profile, local),
+    };
+    match level {
+        // Without keys there is nothing to support.
+        EncryptionLevel::Supported if crypto.is_empty() => {
+            (EncryptionLevel::None, cryptoscale, crypto)
+        }
+        level => (level, cryptoscale, crypto),
+    }
 }
 
 /// A section that is there and not used.

@@ -96,17 +96,7 @@ pub(crate) fn description(
     };
     let address = used().next().map_or(fallback, |s| s.transport().address);
     let video = used().find(|s| s.kind == MediaKind::Video);
-    let mut out = SessionDescription::default();
-    out.set_line('v', "0");
-    let network = network(address);
-    let (username, name) = match profile.dialect {
-        Dialect::Lync => ("-", "session"),
-        Dialect::Standard if profile.username.is_empty() => ("-", "-"),
-        Dialect::Standard => (profile.username.as_str(), "-"),
-    };
-    out.set_line('o', &format!("{username} {session_id} {version} {network}"));
-    out.set_line('s', name);
-    out.set_line('c', &network);
+    let mut out = head(profile, session_id, version, &network(address));
     match (profile.dialect, video.and_then(|s| s.video_kbps)) {
         // A constant of the dialect.
         (Dialect::Lync, _) => out.set_line('b', "CT:99980"),
@@ -141,6 +131,21 @@ pub(crate) fn description(
             }
         });
     }
+    out
+}
+
+/// The lines that every description begins with.
+fn head(profile: &Profile, session_id: u64, version: u64, network: &str) -> SessionDescription {
+    let (username, name) = match profile.dialect {
+        Dialect::Lync => ("-", "session"),
+        Dialect::Standard if profile.username.is_empty() => ("-", "-"),
+        Dialect::Standard => (profile.username.as_str(), "-"),
+    };
+    let mut out = SessionDescription::default();
+    out.set_line('v', "0");
+    out.set_line('o', &format!("{username} {session_id} {version} {network}"));
+    out.set_line('s', name);
+    out.set_line('c', network);
     out
 }
 

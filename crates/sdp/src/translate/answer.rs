@@ -9,7 +9,9 @@ use crate::negotiate::address_of;
 use crate::negotiate::answer::{Answering, accept, refuse, unusable};
 use crate::negotiate::bundle::Peer;
 use crate::negotiate::codecs::{Chosen, drop_orphans};
+use crate::negotiate::history::SectionState;
 use crate::negotiate::offer::read_answer;
+use crate::negotiate::write::Written;
 use crate::{
     AgreedCodec, AgreedMedia, LocalMedia, MediaKind, MediaView, Refusal, RefusalReason,
     SessionDescription,
@@ -39,39 +41,11 @@ pub(super) fn translate(
         let say = |text: String| Explanation { media: Some(index), subject: "section", text };
         let mut outcome = offer.media.get(index).cloned().unwrap_or_else(|| unknown(&view));
         let plan = offer.plans.get(index).and_then(Option::as_ref);
-        let peer = Peer::alone(view);
         let far = plan.and_then(|plan| far_agreed.get(plan.far)).filter(|far| far.accepted);
         let local = locals.get(index).filter(|l| l.rtp_port != 0);
         let (section, agreed, state) = match (plan, far, local) {
             (Some(plan), Some(far), Some(local)) => {
-                let joined = join(plan, far, &view);
-                if joined.is_empty() {
-                    // The answer took only what the offerer does not have: read_answer admits
-                    // no such codec, so this is a section without a main codec.
-                    outcome.outcome = Outcome::Refused(Why::NoCounterpart);
-                    refuse(&view, Why::NoCounterpart)
-                } else if let Some(why) = unusable(near_profile, &peer, Some(local)) {
-                    outcome.outcome = Outcome::Refused(why);
-                    refuse(&view, why)
-                } else {
-                    let before = offer.context.leg(offerer).history.sections.get(index);
-                    let answered = accept(
-                        Answering {
-                            profile: near_profile,
-                            local,
-                            before: before.filter(|b| b.used),
-                            chosen: near_codecs(&joined),
-                            direction: far.direction.reversed(),
-                            video_kbps: video_kbps(near_profile.video_limit_kbps(), far),
-                        },
-                        &peer,
-                    );
-                    let answered = answered.map_err(|cause| {
-                        Refusal::new(RefusalReason::EncryptionMismatch(cause), Some(index))
-                    })?;
-                    outcome.codecs = joined.iter().map(|j| codec_map(j, offerer)).collect();
-                    answered
-                }
+                answer_joined(offer, index, (plan, far, local), &mut outcome)?
             }
             (Some(_), None, _) => {
                 outcome.outcome = Outcome::Refused(Why::RefusedByOtherSide);
@@ -107,6 +81,40 @@ pub(super) fn translate(
     near.history.set_sections(states);
     context.leg_mut(offerer.other()).history.set_sections(far_states);
     Ok(Translation { description, media, context, explain })
+}
+
+/// Answers a section that the other side has accepted.
+fn answer_joined<'l>(
+    offer: &OfferTranslation,
+    index: usize,
+    (plan, far, local): (&Plan, &AgreedMedia, &'l LocalMedia),
+    outcome: &mut MediaOutcome,
+) -> Result<(Written<'l>, AgreedMedia, SectionState), Refusal> {
+    let missing = Refusal::new(RefusalReason::MediaCount, Some(index));
+    let view = offer.offer.media_view(index).ok_or(missing)?;
+    let leg = offer.context.leg(offer.offerer);
+    let (profile, peer) = (&leg.profile, Peer::alone(view));
+    let joined = join(plan, far, &view);
+    // The answer took only what accompanies a codec: read_answer admits no other stranger.
+    let why = match joined.is_empty() {
+        true => Some(Why::NoCounterpart),
+        false => unusable(profile, &peer, Some(local)),
+    };
+    if let Some(why) = why {
+        outcome.outcome = Outcome::Refused(why);
+        return Ok(refuse(&view, why));
+    }
+    outcome.codecs = joined.iter().map(|j| codec_map(j, offer.offerer)).collect();
+    let answering = Answering {
+        profile,
+        local,
+        before: leg.history.sections.get(index).filter(|b| b.used),
+        chosen: near_codecs(&joined),
+        direction: far.direction.reversed(),
+        video_kbps: video_kbps(profile.video_limit_kbps(), far),
+    };
+    accept(answering, &peer)
+        .map_err(|cause| Refusal::new(RefusalReason::EncryptionMismatch(cause), Some(index)))
 }
 
 /// The codecs that both answers can name. For video the first pair only: one stream is rewritten.
