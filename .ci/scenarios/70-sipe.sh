@@ -16,12 +16,12 @@ stop_sipe() {
 } >/dev/null 2>&1
 stoppers+=" stop_sipe"
 
-# sipe_begin NAME: the client's program, and a folder for what the scenario leaves.
+# sipe_begin NAME [FILTER]: a folder for what the scenario leaves, and its capture.
 sipe_begin() {
     name=$1 out=$work/$1
     rm -rf "$out"
     mkdir -p "$out"
-    "$lab/capture.sh" start sipe iface=any ns="$ns-core" secs=300 filter="not port 22" >/dev/null
+    "$lab/capture.sh" start sipe iface=any ns="$ns-core" secs=300 filter="${2:-}" >/dev/null
 }
 
 # sipe_gateway KEY=VALUE...: a gateway between the front end and the room, which is reached by
