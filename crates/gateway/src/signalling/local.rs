@@ -51,7 +51,7 @@ fn describe(core: &Core, side: Side, kind: StreamKind, end: &End, port: u16) -> 
     if let Some([rtp, rest @ ..]) = end.ice().map(|ice| ice.defaults.as_slice())
         && rtp.ip() != config.media_address
     {
-        let rtcp = rest.first().map_or(rtp.port().saturating_add(1), |rtcp| rtcp.port());
+        let rtcp = rest.first().map_or_else(|| rtp.port().saturating_add(1), |rtcp| rtcp.port());
         address = (rtp.ip(), rtp.port(), rtcp);
     }
     let mut remote_candidates = Vec::new();
