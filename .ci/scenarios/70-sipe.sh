@@ -16,12 +16,13 @@ stop_sipe() {
 } >/dev/null 2>&1
 stoppers+=" stop_sipe"
 
-# sipe_begin NAME [FILTER]: a folder for what the scenario leaves, and its capture.
+# sipe_begin NAME [FILTER]: a folder for what the scenario leaves, and its capture, without the
+# client's questions to a name server that is not there: some of them look like RTP.
 sipe_begin() {
     name=$1 out=$work/$1
     rm -rf "$out"
     mkdir -p "$out"
-    "$lab/capture.sh" start sipe iface=any ns="$ns-core" secs=300 filter="${2:-}" >/dev/null
+    "$lab/capture.sh" start sipe iface=any ns="$ns-core" secs=300 filter="not port 53${2:+ and $2}" >/dev/null
 }
 
 # sipe_gateway KEY=VALUE...: a gateway between the front end and the room, which is reached by
