@@ -65,7 +65,8 @@ impl fmt::Display for CSeq<'_> {
     }
 }
 
-/// Every address of a header, several in a line or one in each.
+/// Every address of a header, several in a line or one in each. A malformed one is the last of its
+/// line: where it ends cannot be known.
 #[derive(Clone, Debug)]
 pub struct NameAddrs<'s, 'a> {
     name: &'static str,
@@ -95,6 +96,9 @@ impl<'a> Iterator for NameAddrs<'_, 'a> {
             match self.line.as_mut().and_then(Iterator::next) {
                 Some(Ok(value)) => {
                     let parsed = NameAddrRef::parse(value);
+                    if parsed.is_err() {
+                        self.line = None;
+                    }
                     return Some(parsed.map_err(|error| error.within(self.name, 0)));
                 }
                 Some(Err(at)) => {

@@ -76,7 +76,14 @@ impl<'a> Iterator for ParametrizedList<'_, 'a> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.line.as_mut().and_then(Iterator::next) {
-                Some(Ok(value)) => return Some(Parametrized::parse(value)),
+                Some(Ok(value)) => {
+                    let parsed = Parametrized::parse(value);
+                    // Where a malformed value ends cannot be known.
+                    if parsed.is_err() {
+                        self.line = None;
+                    }
+                    return Some(parsed);
+                }
                 Some(Err(at)) => {
                     self.line = None;
                     return Some(Err(ValueError::new("value", "a value", at)));

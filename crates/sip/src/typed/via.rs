@@ -141,7 +141,8 @@ const fn fail(expected: &'static str, at: usize) -> ValueError {
     ValueError::new("Via", expected, at)
 }
 
-/// Every Via value of a message, top first, several in a line or one in each.
+/// Every Via value of a message, top first, several in a line or one in each. A malformed one is
+/// the last of its line.
 #[derive(Clone, Debug)]
 pub struct Vias<'s, 'a> {
     lines: Values<'s, 'a>,
@@ -160,7 +161,13 @@ impl<'a> Iterator for Vias<'_, 'a> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.line.as_mut().and_then(Iterator::next) {
-                Some(Ok(value)) => return Some(Via::parse(value)),
+                Some(Ok(value)) => {
+                    let parsed = Via::parse(value);
+                    if parsed.is_err() {
+                        self.line = None;
+                    }
+                    return Some(parsed);
+                }
                 Some(Err(at)) => {
                     self.line = None;
                     return Some(Err(fail("a value", at)));
