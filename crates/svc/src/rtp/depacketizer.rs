@@ -89,7 +89,12 @@ impl Depacketizer {
                 self.sources.len() - 1
             }
         };
-        if self.sources.get_mut(index).is_some_and(|s| s.take_fragment(&meta, payload, limits)) {
+        let plain = self.config.format == PayloadFormat::Avc;
+        if self
+            .sources
+            .get_mut(index)
+            .is_some_and(|s| s.take_fragment(&meta, payload, plain, limits))
+        {
             return Ok(());
         }
         let first = self.sources.len() == 1;

@@ -103,14 +103,24 @@ impl Source {
         &mut self,
         meta: &PayloadMeta,
         payload: &[u8],
+        plain: bool,
         limits: &Limits,
     ) -> bool {
         let (Some(unit), [indicator, header, bytes @ ..]) = (&mut self.unit, payload) else {
             return false;
         };
-        let continues = indicator & 0x1f == 28
-            && header & 0x80 == 0
-            && self.fragmenting == Some(indicator & 0xe0 | header & 0x1f);
+        let nal = indicator & 0xe0 | header & 0x1f;
+        let (start, end) = (header & 0x80 != 0, header & 0x40 != 0);
+        // Plain slices begin here as well; what RFC 6190 adds has more to be looked at.
+        let begins = start
+            && !end
+            && plain
+            && matches!(nal & 0x9f, 1 | 5)
+            && self.fragmenting.is_none()
+            && !self.open_start
+            && unit.len() < limits.access_unit_nals;
+        let continues =
+            indicator & 0x1f == 28 && (begins || !start && self.fragmenting == Some(nal));
         let in_order = self.expected == Some(meta.sequence) && self.queue.is_empty();
         if !continues
             || !in_order
@@ -120,8 +130,14 @@ impl Source {
         {
             return false;
         }
+        if begins {
+            let layer = unit.layer_of(&[nal]);
+            unit.begin(layer, 0);
+            unit.extend(&[nal]);
+            self.fragmenting = Some(nal);
+        }
         unit.extend(bytes);
-        if header & 0x40 != 0 {
+        if end {
             self.fragmenting = None;
         }
         self.expected = Some(meta.sequence.wrapping_add(1));
