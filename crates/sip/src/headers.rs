@@ -107,6 +107,8 @@ pub struct Headers {
     lines: Vec<Line>,
     /// Octets of the body that came with these lines, as long as none of them was touched.
     received_with: Option<usize>,
+    /// Whether the line before these and the empty line behind them came with LF alone.
+    bare_ends: (bool, bool),
 }
 
 impl Headers {
@@ -118,6 +120,9 @@ impl Headers {
     pub(crate) fn from_lines(text: &str, lines: &[Line], body: usize) -> Self {
         let base = lines.first().map_or(0, |line| line.start);
         let end = lines.last().map_or(base, Line::end);
+        let before = text.get(..base as usize).unwrap_or("");
+        let bare = !before.is_empty() && !before.ends_with("\r\n");
+        let behind = text.get(end as usize..).unwrap_or("");
         let lines = lines.iter().map(|line| Line {
             start: line.start - base,
             value_start: line.value_start - base,
@@ -128,7 +133,15 @@ impl Headers {
             text: text.get(base as usize..end as usize).unwrap_or("").to_owned(),
             lines: lines.collect(),
             received_with: Some(body),
+            bare_ends: (bare, behind == "\n"),
         }
+    }
+
+    /// The ends of the start line and of the empty line: as received where no line was touched.
+    pub(crate) fn line_ends(&self) -> [&'static [u8]; 2] {
+        let end =
+            |bare| if bare && self.received_with.is_some() { b"\n".as_slice() } else { b"\r\n" };
+        [end(self.bare_ends.0), end(self.bare_ends.1)]
     }
 
     /// All lines with their line ends, where they are what came with a body of that length.

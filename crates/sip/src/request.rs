@@ -43,7 +43,7 @@ impl Request {
         out.extend_from_slice(self.method.as_str().as_bytes());
         out.push(b' ');
         out.extend_from_slice(self.uri.as_str().as_bytes());
-        out.extend_from_slice(b" SIP/2.0\r\n");
+        out.extend_from_slice(b" SIP/2.0");
         write_rest(&self.headers, &self.body, out);
     }
 
@@ -126,7 +126,6 @@ impl Response {
             b'\r' | b'\n' => b' ',
             octet => octet,
         }));
-        out.extend_from_slice(b"\r\n");
         write_rest(&self.headers, &self.body, out);
     }
 
@@ -209,6 +208,8 @@ fn to_body(headers: &Headers, body: &Bytes) -> Option<Body> {
 }
 
 fn write_rest(headers: &Headers, body: &Bytes, out: &mut Vec<u8>) {
+    let [start_line_end, empty_line] = headers.line_ends();
+    out.extend_from_slice(start_line_end);
     // What nobody touched is right as it is. A datagram may do without a Content-Length
     // (RFC 3261 §20.14), and then stays so.
     if let Some(lines) = headers.as_received_with(body.len()) {
@@ -226,6 +227,6 @@ fn write_rest(headers: &Headers, body: &Bytes, out: &mut Vec<u8>) {
             out.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
         }
     }
-    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(empty_line);
     out.extend_from_slice(body);
 }

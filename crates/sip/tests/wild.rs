@@ -71,9 +71,15 @@ fn wild_messages_get_the_verdict_of_their_index() {
         let octets = std::fs::read(dir.join("wild").join(file)).unwrap();
         let expect = row["expect"].as_str().unwrap();
         let parsed = Message::parse(&octets);
+        if let Ok(message) = &parsed
+            && round_trip(message) != message.as_bytes()
+        {
+            failed.push(format!("{file}: not written back"));
+        }
         let outcome = parsed.as_ref().map_err(|error| *error).and_then(Message::validate);
         if SLOPPY.contains(&file) {
-            assert!(outcome.is_err(), "{file}");
+            // They parse, so that what is sound in them can be read; they are not acted on.
+            assert!(parsed.is_ok() && outcome.is_err(), "{file}");
             continue;
         }
         let sound = match expect {
@@ -86,12 +92,6 @@ fn wild_messages_get_the_verdict_of_their_index() {
             continue;
         }
         let Ok(message) = parsed else { continue };
-        let same = round_trip(&message) == message.as_bytes();
-        // The owned form ends its own lines with CRLF.
-        let crlf = !message.head().replace("\r\n", "").contains('\n');
-        if !same && crlf {
-            failed.push(format!("{file}: not written back"));
-        }
         let fields = &row["fields"];
         let text = |name: &str| fields[name].as_str();
         if outcome.is_ok() && text("call_id") != message.header("Call-ID") {
