@@ -4,8 +4,9 @@
 use std::fmt::Write;
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use linkspan_c3p::ConferenceInfo;
+use criterion::measurement::WallTime;
+use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main};
+use linkspan_c3p::{Conference, ConferenceInfo, Limits};
 
 fn notification(c: &mut Criterion) {
     let mut group = c.benchmark_group("c3p/notification");
@@ -15,7 +16,37 @@ fn notification(c: &mut Criterion) {
             b.iter(|| ConferenceInfo::parse(black_box(document.as_bytes())).unwrap());
         });
     }
+    merge(&mut group);
     group.finish();
+}
+
+/// One of 1,000 users is muted and heard again, over and over.
+fn merge(group: &mut BenchmarkGroup<'_, WallTime>) {
+    let full = ConferenceInfo::parse(document(1_000).as_bytes()).unwrap();
+    let partial = |status: &str| {
+        let text = format!(
+            "<conference-info xmlns=\"urn:ietf:params:xml:ns:conference-info\" entity=\"{}\" \
+             state=\"partial\"><users state=\"partial\"><user entity=\"sip:user700@contoso.example\" \
+             state=\"partial\"><endpoint entity=\"700\" state=\"partial\"><media id=\"1\">\
+             <type>audio</type><status>{status}</status></media></endpoint></user></users>\
+             </conference-info>",
+            full.entity
+        );
+        ConferenceInfo::parse(text.as_bytes()).unwrap()
+    };
+    let mut changes = [partial("recvonly"), partial("sendrecv")].into_iter().cycle();
+    let mut conference = Conference::new(None, Limits::default());
+    conference.apply(full.clone()).unwrap();
+    group.bench_function("merge, one of 1000 users", |b| {
+        b.iter_batched(
+            || changes.next().unwrap(),
+            |change| {
+                conference.apply(change).unwrap();
+                while conference.poll_event().is_some() {}
+            },
+            BatchSize::SmallInput,
+        );
+    });
 }
 
 fn document(participants: usize) -> String {

@@ -219,4 +219,67 @@ proptest! {
         prop_assert_eq!(read.users()[0].display_text.as_deref(), Some(text.as_str()));
         prop_assert_eq!(read, info);
     }
+
+    /// An independent reader is the judge of what is XML: whatever is taken here it takes too.
+    #[test]
+    fn nothing_is_taken_that_is_not_xml(
+        edits in proptest::collection::vec((any::<proptest::sample::Index>(), edit()), 1..6),
+    ) {
+        let mut document = include_str!("data/notify-full.xml").to_owned();
+        for (at, (length, text)) in edits {
+            // What a declaration says is of no account here: the octets decide the encoding.
+            let body = document.find("?>").map_or(0, |end| end + 2);
+            let boundaries = document.char_indices().map(|(at, _)| at);
+            let boundaries: Vec<usize> = boundaries.filter(|at| *at > body).collect();
+            let at = *at.get(&boundaries);
+            let end = boundaries.iter().find(|one| **one >= at + length).unwrap_or(&at);
+            document.replace_range(at..*end, &text);
+        }
+        if let Ok(info) = ConferenceInfo::parse(document.as_bytes()) {
+            let read = roxmltree::Document::parse(&document);
+            prop_assert!(read.is_ok(), "{:?}: {document}", read.err());
+            let users = read.unwrap().descendants().filter(|one| one.has_tag_name((
+                "urn:ietf:params:xml:ns:conference-info", "user",
+            ))).count();
+            prop_assert!(users >= info.users().len());
+        }
+    }
+}
+
+/// A replacement of a few octets by a scrap of markup.
+fn edit() -> impl Strategy<Value = (usize, String)> {
+    let scrap = prop_oneof![
+        "[ -~]{0,4}",
+        proptest::sample::select(vec![
+            "<",
+            ">",
+            "/>",
+            "</",
+            "<!--",
+            "-->",
+            "<![CDATA[",
+            "]]>",
+            "<?x ",
+            "?>",
+            "&amp;",
+            "&#0;",
+            "&#x41;",
+            "&",
+            "'",
+            "\"",
+            "=",
+            " a=\"1\"",
+            " xmlns:z='u'",
+            "z:",
+            ":",
+            "<z:a/>",
+            "\r\n",
+            "<a b='<'/>",
+            "<user entity='x'/>",
+            "</user>",
+            "<!DOCTYPE a>",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    (0..6_usize, scrap)
 }

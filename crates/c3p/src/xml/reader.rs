@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use quick_xml::events::Event;
 
+use super::scan::{QName, is_blank, is_space_char, line_ends, quoted, resolve, unescape};
 use super::{Attribute, Element, Extensions, Name, Namespace, Node, Ns};
 use crate::error::{ParseError, ParseErrorKind as Kind};
 use crate::limits::Limits;
@@ -10,9 +11,16 @@ use crate::text::Text;
 
 /// A pull reader: namespaces resolved, limits kept, everything this crate has no use for refused
 /// or skipped. Tags and text borrow from the document.
+///
+/// Tags and plain text, nearly all of a document, are scanned here, once and together with their
+/// checks; comments, CDATA sections, processing instructions, declarations and references are
+/// quick-xml's. (With quick-xml for the tags too, each octet was looked at three times.)
 pub(crate) struct Reader<'a> {
     text: &'a str,
-    source: quick_xml::Reader<&'a [u8]>,
+    /// Where the next token begins.
+    next: usize,
+    /// Names of the open elements, as they were written.
+    open: Vec<&'a str>,
     limits: &'a Limits,
     /// Declarations in force, innermost last: depth, prefix, namespace.
     bindings: Vec<(usize, &'a str, Ns)>,
@@ -62,11 +70,10 @@ enum Item<'a> {
 impl<'a> Reader<'a> {
     /// Opens a document and gives its root element.
     pub(crate) fn open(text: &'a str, limits: &'a Limits) -> Result<(Self, Tag<'a>), ParseError> {
-        let mut source = quick_xml::Reader::from_reader(text.as_bytes());
-        source.config_mut().check_comments = true;
         let mut reader = Self {
             text,
-            source,
+            next: 0,
+            open: Vec::new(),
             limits,
             bindings: Vec::new(),
             default: Ns::NONE,
@@ -286,58 +293,96 @@ impl<'a> Reader<'a> {
             return Ok(Item::End);
         }
         loop {
-            self.at = usize::try_from(self.source.buffer_position()).unwrap_or(usize::MAX);
-            match self.source.read_event() {
-                Ok(Event::Start(_)) => return self.open_element(1),
-                Ok(Event::Empty(_)) => return self.open_element(2),
-                Ok(Event::End(_)) => {
-                    self.leave();
-                    return Ok(Item::End);
+            self.at = self.next;
+            let rest = self.text.get(self.at..).unwrap_or_default();
+            match rest.as_bytes() {
+                [] if self.depth == 0 => return Ok(Item::End),
+                [] => return Err(self.fail(Kind::Xml)),
+                [b'<', b'/', ..] => return self.end_element(rest),
+                [b'<', b'!' | b'?', ..] | [b'&', ..] => {
+                    if let Some(text) = self.rare(rest)? {
+                        return Ok(Item::Text(text));
+                    }
                 }
-                Ok(Event::Text(text)) => return self.part(text.into_inner(), true),
-                Ok(Event::CData(text)) if self.depth > 0 => {
-                    return self.part(text.into_inner(), false);
-                }
-                Ok(Event::GeneralRef(reference)) if self.depth > 0 => {
-                    let resolved = resolve(&reference.into_inner(), self.at)?;
-                    return Ok(Item::Text(resolved.to_string().into()));
-                }
-                Ok(Event::Decl(_)) if self.at == 0 => {}
-                Ok(Event::Comment(_)) => {}
-                Ok(Event::PI(pi)) if !pi.target().eq_ignore_ascii_case("xml") => {}
-                Ok(Event::DocType(_)) => return Err(self.fail(Kind::Doctype)),
-                Ok(Event::Eof) if self.depth == 0 => return Ok(Item::End),
-                Ok(_) | Err(_) => return Err(self.fail(Kind::Xml)),
+                [b'<', ..] => return self.start_element(rest),
+                _ => return self.plain(rest),
             }
         }
     }
 
-    fn part(&self, text: Cow<'a, str>, is_markup: bool) -> Result<Item<'a>, ParseError> {
-        if text.len() > self.limits.text {
-            return Err(self.fail(Kind::Limit("text")));
+    /// Whatever is neither a tag nor plain text; what is text of it.
+    fn rare(&mut self, rest: &'a str) -> Result<Option<Cow<'a, str>>, ParseError> {
+        let mut source = quick_xml::Reader::from_str(rest);
+        source.config_mut().check_comments = true;
+        let event = source.read_event();
+        self.next = usize::try_from(source.buffer_position())
+            .ok()
+            .and_then(|read| self.at.checked_add(read))
+            .unwrap_or(usize::MAX);
+        match event {
+            Ok(Event::CData(text)) if self.depth > 0 => {
+                let text = text.into_inner();
+                self.check_text(text.len())?;
+                Ok(Some(line_ends(text)))
+            }
+            Ok(Event::GeneralRef(reference)) if self.depth > 0 => {
+                let resolved = resolve(&reference.into_inner(), self.at)?;
+                Ok(Some(resolved.to_string().into()))
+            }
+            Ok(Event::Decl(_)) if self.at == 0 => Ok(None),
+            Ok(Event::Comment(_)) => Ok(None),
+            Ok(Event::PI(pi)) if !pi.target().eq_ignore_ascii_case("xml") => Ok(None),
+            Ok(Event::DocType(_)) => Err(self.fail(Kind::Doctype)),
+            Ok(_) | Err(_) => Err(self.fail(Kind::Xml)),
         }
-        // One look at each octet; what it looks for is rare.
-        let is_rare = |octet: u8| octet == b']' || octet == b'\r';
-        if !text.bytes().fold(false, |rare, octet| rare | is_rare(octet)) {
-            return Ok(Item::Text(text));
-        }
-        if is_markup && text.contains("]]>") {
-            return Err(self.fail(Kind::Xml)); // XML 1.0 §2.4
-        }
-        if text.contains('\r') {
-            // XML 1.0 §2.11: line ends are one line feed
-            return Ok(Item::Text(text.replace("\r\n", "\n").replace('\r', "\n").into()));
-        }
-        Ok(Item::Text(text))
     }
 
-    /// The tag just read is `<`, its content, and `tail` octets: `>` or `/>`.
-    fn open_element(&mut self, tail: usize) -> Result<Item<'a>, ParseError> {
+    /// Text up to the next tag or reference.
+    fn plain(&mut self, rest: &'a str) -> Result<Item<'a>, ParseError> {
+        let is_end = |octet: &u8| matches!(octet, b'<' | b'&');
+        let is_stop = |octet: &u8| is_end(octet) || matches!(octet, b']' | b'\r');
+        let stop = rest.as_bytes().iter().position(is_stop);
+        let tail = rest.get(stop.unwrap_or(rest.len())..).unwrap_or_default();
+        let is_clean = tail.as_bytes().first().is_none_or(is_end);
+        let more = if is_clean { Some(0) } else { tail.as_bytes().iter().position(is_end) };
+        let end = rest.len() - tail.len() + more.unwrap_or(tail.len());
+        let text = rest.get(..end).unwrap_or(rest);
+        self.check_text(text.len())?;
+        self.next += text.len();
+        if is_clean {
+            return Ok(Item::Text(text.into()));
+        }
+        if text.contains("]]>") {
+            return Err(self.fail(Kind::Xml)); // XML 1.0 §2.4
+        }
+        Ok(Item::Text(line_ends(text.into())))
+    }
+
+    fn check_text(&self, length: usize) -> Result<(), ParseError> {
+        if length > self.limits.text { Err(self.fail(Kind::Limit("text"))) } else { Ok(()) }
+    }
+
+    /// `</name>`.
+    fn end_element(&mut self, rest: &'a str) -> Result<Item<'a>, ParseError> {
+        let name = self.open.pop().ok_or_else(|| self.fail(Kind::Xml))?;
+        let behind = rest.get(2..).and_then(|rest| rest.strip_prefix(name));
+        let behind = behind.ok_or_else(|| self.fail(Kind::Xml))?;
+        let behind = match behind.strip_prefix('>') {
+            Some(behind) => behind,
+            None => {
+                let behind = behind.trim_start_matches(is_space_char);
+                behind.strip_prefix('>').ok_or_else(|| self.fail(Kind::Xml))?
+            }
+        };
+        self.next = self.text.len() - behind.len();
+        self.leave();
+        Ok(Item::End)
+    }
+
+    /// `<name …>` or `<name …/>`.
+    fn start_element(&mut self, rest: &'a str) -> Result<Item<'a>, ParseError> {
         self.depth += 1;
         self.elements += 1;
-        self.empty = tail == 2;
-        let behind = usize::try_from(self.source.buffer_position()).unwrap_or(usize::MAX);
-        let content = self.text.get(self.at + 1..behind.saturating_sub(tail)).unwrap_or_default();
         if self.depth > self.limits.depth {
             return Err(self.fail(Kind::Limit("depth")));
         }
@@ -345,68 +390,67 @@ impl<'a> Reader<'a> {
             return Err(self.fail(Kind::Limit("elements")));
         }
         self.attributes.clear();
-        let end = content.bytes().position(is_space).unwrap_or(content.len());
-        let (name, rest) = content.split_at_checked(end).unwrap_or((content, ""));
-        if !rest.is_empty() {
-            self.read_attributes(rest, self.at + 1 + end)?;
+        let content = rest.get(1..).unwrap_or_default();
+        let name = QName::scan(content).ok_or_else(|| self.fail(Kind::Xml))?;
+        let rest = content.get(name.whole.len()..).unwrap_or_default();
+        let behind = match rest.strip_prefix('>') {
+            Some(behind) => behind,
+            None => self.read_attributes(rest)?,
+        };
+        self.next = self.text.len() - behind.len();
+        if !self.empty {
+            self.open.push(name.whole);
         }
-        let (prefix, local) = split(name).ok_or_else(|| self.fail(Kind::Xml))?;
-        let ns = if prefix.is_empty() { self.default } else { self.resolve(prefix)? };
-        Ok(Item::Start(Tag { ns, local, at: self.at }))
+        let ns = if name.prefix.is_empty() { self.default } else { self.resolve(name.prefix)? };
+        Ok(Item::Start(Tag { ns, local: name.local, at: self.at }))
     }
 
-    fn read_attributes(&mut self, mut rest: &'a str, mut at: usize) -> Result<(), ParseError> {
-        let start = self.attributes.len();
+    /// The attributes of a tag, and its end: what is behind it.
+    fn read_attributes(&mut self, mut rest: &'a str) -> Result<&'a str, ParseError> {
         let mut count = 0_usize;
         let mut prefixed = false;
-        loop {
+        let behind = loop {
             let trimmed = rest.trim_start_matches(is_space_char);
-            let spaces = rest.len() - trimmed.len();
-            if trimmed.is_empty() {
-                break;
+            let at = self.text.len() - trimmed.len();
+            let error = |kind| ParseError::new(kind, at);
+            match trimmed.as_bytes() {
+                [b'>', ..] => break trimmed.get(1..).unwrap_or_default(),
+                [b'/', b'>', ..] => {
+                    self.empty = true;
+                    break trimmed.get(2..).unwrap_or_default();
+                }
+                // XML 1.0 §3.1: white space before each attribute
+                _ if trimmed.len() == rest.len() => return Err(error(Kind::Xml)),
+                _ => {}
             }
-            let error = |kind| ParseError::new(kind, at + spaces);
             count += 1;
             if count > self.limits.attributes {
                 return Err(error(Kind::Limit("attributes")));
             }
-            // XML 1.0 §3.1: white space before each attribute
-            let (name, behind) =
-                trimmed.split_once('=').filter(|_| spaces > 0).ok_or_else(|| error(Kind::Xml))?;
-            let value = behind.trim_start_matches(is_space_char);
-            let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
-            let (value, after) = quote
-                .and_then(|quote| value.get(1..)?.split_once(quote))
-                .filter(|(value, _)| memchr::memchr(b'<', value.as_bytes()).is_none())
-                .ok_or_else(|| error(Kind::Xml))?;
+            let name = QName::scan(trimmed).ok_or_else(|| error(Kind::Xml))?;
+            let value = trimmed.get(name.whole.len()..).unwrap_or_default();
+            let (value, after) = quoted(value).ok_or_else(|| error(Kind::Xml))?;
             if value.len() > self.limits.text {
                 return Err(error(Kind::Limit("text")));
             }
-            let (prefix, local) =
-                split(name.trim_end_matches(is_space_char)).ok_or_else(|| error(Kind::Xml))?;
-            let here = at + spaces;
-            if prefix == "xmlns" {
-                self.bind(local, value, here)?;
-            } else if prefix.is_empty() && local == "xmlns" {
-                self.bind("", value, here)?;
+            if name.prefix == "xmlns" {
+                self.bind(name.local, value, at)?;
+            } else if name.whole == "xmlns" {
+                self.bind("", value, at)?;
             } else {
-                prefixed |= !prefix.is_empty();
+                prefixed |= !name.prefix.is_empty();
                 // The prefix stays on until all declarations have been seen.
-                self.attributes.push(RawAttribute {
-                    ns: Ns::NONE,
-                    local: name.trim_end_matches(is_space_char),
-                    value,
-                    at: here,
-                    taken: false,
-                });
+                let local = name.whole;
+                let attribute = RawAttribute { ns: Ns::NONE, local, value, at, taken: false };
+                self.attributes.push(attribute);
             }
-            at += rest.len() - after.len();
             rest = after;
-        }
+        };
         if prefixed {
-            self.resolve_attributes(start)?;
+            self.resolve_attributes(0)?;
         }
-        self.refuse_duplicates()
+        self.refuse_duplicates()?;
+        Ok(behind)
     }
 
     /// Declarations may stand behind the attributes that use them: resolve when all are known.
@@ -505,128 +549,4 @@ impl<'a> Reader<'a> {
         }
         self.depth = self.depth.saturating_sub(1);
     }
-}
-
-/// The document as text: UTF-8, or UTF-16 with a byte order mark, of characters of XML 1.0 only.
-pub(crate) fn decode<'a>(octets: &'a [u8], limits: &Limits) -> Result<Cow<'a, str>, ParseError> {
-    if octets.len() > limits.octets {
-        return Err(ParseError::new(Kind::Limit("octets"), limits.octets));
-    }
-    let text = match octets {
-        [0xFE, 0xFF, rest @ ..] => from_utf16(rest, u16::from_be_bytes)?.into(),
-        [0xFF, 0xFE, rest @ ..] => from_utf16(rest, u16::from_le_bytes)?.into(),
-        [0xEF, 0xBB, 0xBF, rest @ ..] => Cow::Borrowed(from_utf8(rest)?),
-        octets => Cow::Borrowed(from_utf8(octets)?),
-    };
-    // XML 1.0 §2.2: no control characters but tab, line feed and carriage return, no U+FFFE,
-    // U+FFFF. The whole is judged first: it has none, as a rule.
-    let is_control = |octet: u8| octet < 0x20 && !matches!(octet, b'\t' | b'\n' | b'\r');
-    let dirty = text.bytes().fold(false, |dirty, octet| dirty | is_control(octet));
-    if dirty && let Some(at) = text.bytes().position(is_control) {
-        return Err(ParseError::new(Kind::Character, at));
-    }
-    for at in memchr::memchr_iter(0xEF, text.as_bytes()) {
-        if matches!(text.as_bytes().get(at..at + 3), Some([_, 0xBF, 0xBE | 0xBF])) {
-            return Err(ParseError::new(Kind::Character, at));
-        }
-    }
-    Ok(text)
-}
-
-fn from_utf8(octets: &[u8]) -> Result<&str, ParseError> {
-    std::str::from_utf8(octets)
-        .map_err(|error| ParseError::new(Kind::Encoding, error.valid_up_to()))
-}
-
-fn from_utf16(octets: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, ParseError> {
-    let (units, rest) = octets.as_chunks::<2>();
-    if !rest.is_empty() {
-        return Err(ParseError::new(Kind::Encoding, octets.len()));
-    }
-    let mut text = String::with_capacity(octets.len());
-    for decoded in char::decode_utf16(units.iter().map(|pair| unit(*pair))) {
-        text.push(decoded.map_err(|_| ParseError::new(Kind::Encoding, text.len()))?);
-    }
-    Ok(text)
-}
-
-/// An attribute value: references resolved, white space characters made spaces (XML 1.0 §3.3.3).
-fn unescape(raw: &str, at: usize) -> Result<Cow<'_, str>, ParseError> {
-    let special = |octet: u8| matches!(octet, b'&' | b'\t' | b'\n' | b'\r');
-    let Some(first) = raw.bytes().position(special) else { return Ok(raw.into()) };
-    let (plain, mut rest) = raw.split_at_checked(first).unwrap_or((raw, ""));
-    let mut value = String::with_capacity(raw.len());
-    value.push_str(plain);
-    while let Some(next) = rest.chars().next() {
-        rest = match next {
-            '&' => {
-                let (name, after) = rest
-                    .get(1..)
-                    .and_then(|rest| rest.split_once(';'))
-                    .ok_or_else(|| ParseError::new(Kind::Xml, at))?;
-                value.push(resolve(name, at)?);
-                after
-            }
-            '\t' | '\n' | '\r' => {
-                value.push(' ');
-                let rest = rest.get(1..).unwrap_or_default();
-                if next == '\r' { rest.strip_prefix('\n').unwrap_or(rest) } else { rest }
-            }
-            other => {
-                value.push(other);
-                rest.get(other.len_utf8()..).unwrap_or_default()
-            }
-        };
-    }
-    Ok(value.into())
-}
-
-/// A reference between `&` and `;`: a character, or one of the five.
-fn resolve(name: &str, at: usize) -> Result<char, ParseError> {
-    let Some(number) = name.strip_prefix('#') else {
-        return match name {
-            "lt" => Ok('<'),
-            "gt" => Ok('>'),
-            "amp" => Ok('&'),
-            "quot" => Ok('"'),
-            "apos" => Ok('\''),
-            _ => Err(ParseError::new(Kind::Entity, at)),
-        };
-    };
-    let (digits, radix) = number.strip_prefix('x').map_or((number, 10), |hex| (hex, 16));
-    let has_digits = !digits.is_empty() && digits.bytes().all(|octet| octet.is_ascii_hexdigit());
-    let code = u32::from_str_radix(digits, radix).ok().filter(|_| has_digits);
-    let character = code.and_then(char::from_u32).filter(|character| {
-        !matches!(character, '\0'..='\x08' | '\x0B' | '\x0C' | '\x0E'..='\x1F' | '\u{FFFE}' | '\u{FFFF}')
-    });
-    character.ok_or_else(|| ParseError::new(Kind::Character, at))
-}
-
-/// Prefix and local part of a qualified name; `None` when it is not one.
-fn split(name: &str) -> Option<(&str, &str)> {
-    let (prefix, local) = match name.split_once(':') {
-        Some(("", _)) => return None,
-        Some(parts) => parts,
-        None => ("", name),
-    };
-    let is_name = |part: &str| {
-        let follow = |octet: u8| {
-            octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-' | b'.' | 0x80..)
-        };
-        let first = |octet: u8| octet.is_ascii_alphabetic() || matches!(octet, b'_' | 0x80..);
-        part.bytes().next().is_some_and(first) && part.bytes().all(follow)
-    };
-    (is_name(local) && (prefix.is_empty() || is_name(prefix))).then_some((prefix, local))
-}
-
-fn is_space(octet: u8) -> bool {
-    matches!(octet, b' ' | b'\t' | b'\n' | b'\r')
-}
-
-fn is_space_char(character: char) -> bool {
-    matches!(character, ' ' | '\t' | '\n' | '\r')
-}
-
-fn is_blank(text: &str) -> bool {
-    text.bytes().all(is_space)
 }
