@@ -1,7 +1,7 @@
 //! A focus and its conferencing server as SIP sees them: the stand-in for a Lync front end.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use linkspan_c3p as c3p;
 use linkspan_sip as sip;
@@ -24,7 +24,7 @@ pub struct FocusHost {
     members: HashMap<sip::SessionId, String>,
     /// Calls to the conferencing server.
     legs: HashMap<sip::SessionId, String>,
-    subscriptions: HashMap<SubscriptionId, sip::SessionId>,
+    subscriptions: HashMap<SubscriptionId, sip::SubscriptionId>,
     /// What the owner has to see to: filters, calls, the end.
     tasks: Vec<FocusEvent>,
 }
@@ -60,12 +60,18 @@ impl FocusHost {
             UaEvent::Request { session: Some(session), id, request, .. } => {
                 self.requested(ua, *session, *id, request, now)
             }
+            UaEvent::Request { session: None, id, request, .. } => {
+                request.method == Method::Subscribe && self.subscribe(ua, *id, request, now)
+            }
+            UaEvent::SubscriptionRefreshed { subscription, expires, .. } => {
+                self.refresh(ua, *subscription, expires.is_zero(), now)
+            }
+            UaEvent::SubscriptionEnded { subscription, .. } => self.forget(*subscription),
             UaEvent::Ended { session, .. } | UaEvent::Cancelled { session, .. } => {
                 if let Some(user) = self.legs.remove(session) {
                     self.focus.session_ended(&user, &key_of(&user));
                 }
                 let member = self.members.remove(session);
-                self.subscriptions.retain(|_, own| own != session);
                 if let Some(user) = &member {
                     self.focus.user_left(user);
                 }
@@ -82,12 +88,9 @@ impl FocusHost {
     /// Sends what the focus has to tell; after every change that was made to it from outside.
     pub fn drive(&mut self, ua: &mut sip::UserAgent, now: Instant) {
         while let Some((to, info)) = self.focus.poll_notification() {
-            let Some(session) = self.subscriptions.get(&to) else { continue };
-            let mut headers = Headers::new();
-            headers.push("Event", "conference");
-            headers.push("Subscription-State", "active;expires=3600");
-            let body = Some(sip::Body::new(CONFERENCE_INFO_XML, info.to_bytes()));
-            let _ = ua.request(*session, Method::Benotify, headers, body, now);
+            if let Some(subscription) = self.subscriptions.get(&to) {
+                notify(ua, *subscription, &info, now);
+            }
         }
         while let Some(event) = self.focus.poll_event() {
             match &event {
@@ -176,7 +179,6 @@ impl FocusHost {
     ) -> bool {
         let Some(user) = self.members.get(&session).cloned() else { return false };
         match request.method {
-            Method::Subscribe => self.subscribe(ua, session, id, request, &user, now),
             Method::Info => self.command(ua, id, request, &user, now),
             _ => {
                 let _ = ua.respond(id, StatusCode::OK, Headers::new(), None, now);
@@ -185,35 +187,54 @@ impl FocusHost {
         true
     }
 
-    /// The first notification goes in the response (`ms-piggyback-first-notify`).
+    /// Participants may subscribe, in a dialog of its own.
     fn subscribe(
         &mut self,
         ua: &mut sip::UserAgent,
-        session: sip::SessionId,
         id: sip::RequestId,
         request: &sip::Request,
-        user: &str,
         now: Instant,
-    ) {
-        let known = self.subscriptions.iter().find(|(_, own)| **own == session).map(|one| *one.0);
-        let expires = request.headers.first("Expires").unwrap_or("3600");
-        let info = match known {
-            Some(known) if expires.trim() == "0" => {
-                self.subscriptions.remove(&known);
-                self.focus.unsubscribe(known);
-                None
-            }
-            Some(known) => self.focus.refresh(known),
-            None => self.focus.subscribe(user).map(|(id, info)| {
-                self.subscriptions.insert(id, session);
-                info
-            }),
+    ) -> bool {
+        let Some(user) = user_of(request) else { return false };
+        let Some((own, info)) = self.focus.subscribe(&user) else {
+            let _ = ua.respond(id, StatusCode::FORBIDDEN, Headers::new(), None, now);
+            return true;
         };
-        let mut headers = Headers::new();
-        headers.push("Expires", expires);
-        headers.push("Supported", "ms-benotify, ms-piggyback-first-notify");
-        let body = info.map(|info| sip::Body::new(CONFERENCE_INFO_XML, info.to_bytes()));
-        let _ = ua.respond(id, StatusCode::OK, headers, body, now);
+        match ua.accept_subscription(id, &self.contact, LONGEST, Headers::new(), now) {
+            Ok(subscription) => {
+                self.subscriptions.insert(own, subscription);
+                notify(ua, subscription, &info, now);
+            }
+            Err(_) => self.focus.unsubscribe(own),
+        }
+        true
+    }
+
+    /// More time, or the end.
+    fn refresh(
+        &mut self,
+        ua: &mut sip::UserAgent,
+        subscription: sip::SubscriptionId,
+        is_end: bool,
+        now: Instant,
+    ) -> bool {
+        let found = self.subscriptions.iter().find(|(_, one)| **one == subscription);
+        let Some(own) = found.map(|(own, _)| *own) else { return false };
+        if is_end {
+            let state = sip::SubscriptionState::terminated("timeout");
+            let _ = ua.notify(subscription, &state, &Headers::new(), None, now);
+        } else if let Some(info) = self.focus.refresh(own) {
+            notify(ua, subscription, &info, now);
+        }
+        true
+    }
+
+    fn forget(&mut self, subscription: sip::SubscriptionId) -> bool {
+        let found = self.subscriptions.iter().find(|(_, one)| **one == subscription);
+        let Some(own) = found.map(|(own, _)| *own) else { return false };
+        self.subscriptions.remove(&own);
+        self.focus.unsubscribe(own);
+        true
     }
 
     /// 202 at once; the outcome follows in an INFO of the focus.
@@ -251,6 +272,17 @@ impl FocusHost {
     }
 }
 
+fn notify(
+    ua: &mut sip::UserAgent,
+    subscription: sip::SubscriptionId,
+    info: &c3p::ConferenceInfo,
+    now: Instant,
+) {
+    let body = Some(sip::Body::new(CONFERENCE_INFO_XML, info.to_bytes()));
+    let state = sip::SubscriptionState::Active;
+    let _ = ua.notify(subscription, &state, &Headers::new(), body, now);
+}
+
 /// The user's session with the sound and picture server.
 fn media_session(user: &str) -> Endpoint {
     let mut session = Endpoint::new(&key_of(user), McuType::AudioVideo);
@@ -286,3 +318,5 @@ fn refusal(diagnostic: c3p::Diagnostic) -> Headers {
 fn status(code: u16) -> StatusCode {
     StatusCode::new(code).unwrap_or(StatusCode::SERVER_INTERNAL_ERROR)
 }
+
+const LONGEST: Duration = Duration::from_secs(3_600);

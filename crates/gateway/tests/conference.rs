@@ -207,7 +207,7 @@ fn a_caller_sees_the_roster_and_adds_and_removes_others() {
     let (mut world, mut alice) = conference(48);
     dial(&mut world, "sip:weekly@meet.example.test", 3);
     let session = world.standard.call.unwrap();
-    subscribe(&mut world, Side::Standard, session, &[]);
+    subscribe(&mut world, Side::Standard, "sip:weekly@198.51.100.80");
     let mut shown = Conference::new(None, c3p::Limits::default());
     notified(&mut world, Side::Standard, &mut shown);
     assert_eq!(shown.participants().count(), 2);
@@ -258,23 +258,24 @@ fn a_lync_user_sees_the_roster_of_a_bridge() {
         )
     };
     let notify = |world: &mut World, body: String| {
-        let mut headers = sip::Headers::new();
-        headers.push("Event", "conference");
-        headers.push("Subscription-State", "active;expires=3600");
-        let body = sip::Body::new(c3p::CONFERENCE_INFO_XML, body);
-        let (session, now) = (world.standard.call.unwrap(), world.now);
-        let ua = &mut world.standard.ua;
-        ua.request(session, sip::Method::Notify, headers, Some(body), now).unwrap();
+        let body = Some(sip::Body::new(c3p::CONFERENCE_INFO_XML, body));
+        let (reader, now) = (world.standard.reader.unwrap(), world.now);
+        let (ua, state) = (&mut world.standard.ua, sip::SubscriptionState::Active);
+        ua.notify(reader, &state, &sip::Headers::new(), body, now).unwrap();
         world.run_for(Duration::from_secs(1));
     };
     notify(&mut world, body(1, "full", &user("ann", "connected")));
     assert!(told(&world, &RosterEvent::Joined { user: "sip:ann@x".into(), from_lobby: false }));
 
     let session = world.lync.call.unwrap();
-    subscribe(&mut world, Side::Lync, session, &["ms-benotify, ms-piggyback-first-notify"]);
+    let mut headers = sip::Headers::new();
+    headers.push("Event", "conference");
+    headers.push("Supported", "ms-benotify");
+    let now = world.now;
+    world.lync.ua.request(session, sip::Method::Subscribe, headers, None, now).unwrap();
+    world.run_for(Duration::from_secs(1));
     let mut shown = Conference::new(None, c3p::Limits::default());
-    let first = world.lync.responses.last().unwrap().body.clone();
-    shown.apply(ConferenceInfo::parse(&first).unwrap()).unwrap();
+    notified(&mut world, Side::Lync, &mut shown);
     let ann = shown.participant("sip:ann@x").unwrap();
     assert_eq!((ann.role(), ann.is_connected()), (Some(&c3p::Role::Presenter), true));
     let more = user("ann", "muted-via-focus") + &user("ben", "connected");
@@ -294,19 +295,16 @@ fn a_lync_user_sees_the_roster_of_a_bridge() {
     world.run_to_end();
 }
 
-fn subscribe(world: &mut World, side: Side, session: sip::SessionId, supported: &[&str]) {
-    let mut headers = sip::Headers::new();
-    headers.push("Event", "conference");
-    headers.push("Accept", c3p::CONFERENCE_INFO_XML);
-    headers.push("Expires", "3600");
-    for tag in supported {
-        headers.push("Supported", tag);
-    }
-    let now = world.now;
-    let ua = &mut world.endpoint(side).ua;
-    ua.request(session, sip::Method::Subscribe, headers, None, now).unwrap();
+/// A SUBSCRIBE in a dialog of its own.
+fn subscribe(world: &mut World, side: Side, uri: &str) {
+    let (now, contact) = (world.now, world.endpoint(side).contact());
+    let address = world.endpoint(side).address;
+    let gateway = world::GATEWAY_STANDARD.parse().unwrap();
+    let path = sip::Path::new(sip::Transport::Tcp, address, gateway);
+    let (uri, from) = (sip::Uri::parse(uri).unwrap(), sip::NameAddr::parse(ROOM).unwrap());
+    let subscribe = sip::OutgoingSubscribe::new(path, uri, from, contact, "conference");
+    world.endpoint(side).ua.subscribe(subscribe, now).unwrap();
     world.run_for(Duration::from_secs(1));
-    assert_eq!(world.endpoint(side).responses.last().unwrap().status.as_u16(), 200);
 }
 
 /// Applies the notifications that have come to an endpoint.
@@ -321,12 +319,11 @@ fn notified(world: &mut World, side: Side, shown: &mut Conference) {
 
 /// A REFER, and the last thing that is told of it.
 fn refer(world: &mut World, session: sip::SessionId, target: &str) -> String {
-    let mut headers = sip::Headers::new();
-    headers.push("Refer-To", format!("<{target}>"));
+    let target = sip::NameAddr::new(sip::Uri::parse(target).unwrap());
     let now: Instant = world.now;
     world.standard.requests.clear();
     let ua = &mut world.standard.ua;
-    ua.request(session, sip::Method::Refer, headers, None, now).unwrap();
+    ua.refer(session, &target, &sip::Headers::new(), now).unwrap();
     world.run_for(Duration::from_secs(1));
     let now = world.now;
     let (host, ua) = (world.lync.focus.as_mut().unwrap(), &mut world.lync.ua);
@@ -341,7 +338,7 @@ fn refer(world: &mut World, session: sip::SessionId, target: &str) -> String {
         .requests
         .iter()
         .rev()
-        .find(|one| one.headers.first("Event").is_some_and(|event| event == "refer"));
+        .find(|one| one.headers.first("Event").is_some_and(|event| event.starts_with("refer")));
     let body = last.map(|one| String::from_utf8_lossy(&one.body).trim().to_owned());
     body.unwrap_or_default()
 }

@@ -64,7 +64,7 @@ impl Call {
         }
         let contact = response.headers.first("Contact").and_then(|v| sip::NameAddr::parse(v).ok());
         // RFC 4579 §5.1
-        self.bridge = contact.filter(|c| c.params.contains("isfocus")).map(|_| session);
+        self.bridge = contact.filter(|c| c.params.contains("isfocus")).map(|c| c.uri);
         let description = match self.read_body(core, &response.headers, response.to_body()) {
             Some(Ok(described)) => self.take_answer(core, described, now),
             Some(Err(error)) => Err(core_refusal(error)),

@@ -53,8 +53,8 @@ pub(crate) struct Call {
     pub(super) ended: Option<Outcome>,
     /// The conference that the caller wants to be in.
     pub(super) conference: Option<super::conference::Membership>,
-    /// The callee is a conference itself, in that dialog.
-    pub(super) bridge: Option<sip::SessionId>,
+    /// The callee is a conference itself, of that address.
+    pub(super) bridge: Option<sip::Uri>,
     /// The next hop has responded.
     pub(super) hop_lives: bool,
     pub(super) since: Instant,

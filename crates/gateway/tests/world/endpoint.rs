@@ -136,6 +136,8 @@ pub(crate) struct Endpoint {
     pub(crate) waiting: Option<sip::RequestId>,
     /// The conference that it hosts.
     pub(crate) focus: Option<super::focus_host::FocusHost>,
+    /// Who subscribed last.
+    pub(crate) reader: Option<sip::SubscriptionId>,
     /// A conference: says so in its Contact.
     pub(crate) is_focus: bool,
 }
@@ -208,6 +210,7 @@ impl Endpoint {
             direction: sdp::Direction::SendRecv,
             waiting: None,
             focus: None,
+            reader: None,
             is_focus: false,
         }
     }
@@ -511,6 +514,20 @@ impl Endpoint {
                     }
                 }
                 self.responses.push(response);
+            }
+            UaEvent::Request { id, request, .. } if request.method == sip::Method::Subscribe => {
+                self.heard.push("SUBSCRIBE".into());
+                let (contact, hour) = (self.contact(), Duration::from_secs(3_600));
+                let none = Headers::new();
+                self.reader = self.ua.accept_subscription(id, &contact, hour, none, now).ok();
+            }
+            UaEvent::Notified { request, .. } => {
+                self.heard.push(request.method.to_string());
+                self.requests.push(request);
+            }
+            UaEvent::SubscriptionRefreshed { subscription, .. } => {
+                let end = sip::SubscriptionState::terminated("timeout");
+                self.ua.notify(subscription, &end, &Headers::new(), None, now).unwrap();
             }
             UaEvent::Request { id, request, .. } => {
                 self.heard.push(request.method.to_string());

@@ -12,8 +12,8 @@ use super::super::core::Core;
 use super::super::headers::{self, MARK};
 use super::super::setup::status;
 use super::referral::Referrals;
-use super::roster::{Reader, Words};
-use super::{Asked, Effect};
+use super::roster::Reader;
+use super::{Effect, Usage};
 use crate::config::NextHop;
 use crate::event::GatewayEvent;
 use crate::id::{CallId, Side, StreamKind};
@@ -25,6 +25,7 @@ pub(super) struct Attendance {
     client: c3p::ConferenceClient,
     enrolment: Enrolment,
     focus: Option<sip::SessionId>,
+    subscription: Option<sip::SubscriptionId>,
     /// The caller, where it has subscribed to the roster.
     pub(super) reader: Option<Reader>,
     pub(super) referrals: Referrals,
@@ -38,6 +39,8 @@ pub(super) struct Enrolment {
     pub(super) focus: sip::Uri,
     pub(super) from: sip::NameAddr,
     pub(super) contact_user: String,
+    /// How the caller knows the conference.
+    pub(super) contact: Option<sip::NameAddr>,
     pub(super) max_forwards: String,
     pub(super) hop: NextHop,
     pub(super) remote: SocketAddr,
@@ -57,10 +60,15 @@ impl Attendance {
             client: c3p::ConferenceClient::new(config, now),
             enrolment,
             focus: None,
+            subscription: None,
             reader: None,
             referrals: Referrals::default(),
             remind: None,
         }
+    }
+
+    pub(super) const fn enrolment(&self) -> &Enrolment {
+        &self.enrolment
     }
 
     pub(super) const fn roster(&self) -> &c3p::Conference {
@@ -133,41 +141,42 @@ impl Attendance {
                     diagnostic.sip_status()
                 }
             },
-            Method::Notify | Method::Benotify => self.notified(request, now),
             Method::Options | Method::Update => 200,
             _ => 405,
         };
         let _ = core.agent(Side::Lync).respond(id, status(code), headers, None, now);
     }
 
-    fn notified(&mut self, request: &sip::Request, now: Instant) -> u16 {
-        let state = request.headers.first("Subscription-State").unwrap_or_default();
-        let code = if request.body.is_empty() {
-            200
-        } else {
-            self.client.handle_notification(&request.body, now)
-        };
-        if state.trim_start().to_ascii_lowercase().starts_with("terminated") {
-            self.client.handle_subscription_ended(now);
+    /// An event of the subscription to the roster. The user agent answers and refreshes.
+    pub(super) fn subscription(&mut self, id: sip::SubscriptionId, event: &UaEvent, now: Instant) {
+        if self.subscription != Some(id) {
+            return;
         }
-        code
+        match event {
+            UaEvent::Subscribed { response, .. } => {
+                let body = &response.body;
+                self.client.handle_subscribe_response(200, Some(REFRESHED), body, now);
+            }
+            UaEvent::Notified { request, .. } if !request.body.is_empty() => {
+                self.client.handle_notification(&request.body, now);
+            }
+            UaEvent::SubscriptionEnded { cause, .. } => {
+                self.subscription = None;
+                if let sip::SubscriptionEnd::Refused(response) = cause {
+                    let code = response.status.as_u16();
+                    self.client.handle_subscribe_response(code, None, b"", now);
+                } else {
+                    self.client.handle_subscription_ended(now);
+                }
+            }
+            _ => {}
+        }
     }
 
-    /// The final response to a request of ours in the dialog with the focus.
-    pub(super) fn response(&mut self, asked: Asked, response: &sip::Response, now: Instant) {
-        let code = response.status.as_u16();
-        match asked {
-            Asked::Subscribe => {
-                let expires = response.headers.first("Expires").and_then(|v| v.trim().parse().ok());
-                let expires = expires.map(Duration::from_secs);
-                self.client.handle_subscribe_response(code, expires, &response.body, now);
-            }
-            Asked::Info(id) => {
-                let diagnostic = diagnostic(&response.headers);
-                self.client.handle_info_response(id, code, diagnostic, &response.body, now);
-            }
-            Asked::Nothing => {}
-        }
+    /// The final response to an INFO of ours.
+    pub(super) fn response(&mut self, id: c3p::RequestId, response: &sip::Response, now: Instant) {
+        let (code, diagnostic) = (response.status.as_u16(), diagnostic(&response.headers));
+        self.client.handle_info_response(id, code, diagnostic, &response.body, now);
     }
 
     /// Carries out what the client wants, and tells what has happened.
@@ -184,7 +193,7 @@ impl Attendance {
             }
         }
         if changed && let Some(reader) = &mut self.reader {
-            reader.tell(core, self.client.conference(), Words::Standard, now);
+            reader.tell(core, self.client.conference(), now);
         }
         if self.remind.is_some_and(|at| at <= now) {
             self.wait(core, now);
@@ -195,22 +204,28 @@ impl Attendance {
         match action {
             ClientAction::InviteFocus { body } => self.invite(core, body, now),
             ClientAction::Subscribe { .. } => {
-                let sent = self.subscribe(core, "3600", Asked::Subscribe, now);
-                if sent.is_none() {
+                // A new one is how full state is asked for: its first notification is that.
+                self.unsubscribe(core, now);
+                self.subscribe(core, now);
+                if self.subscription.is_none() {
                     self.client.handle_subscribe_response(503, None, b"", now);
                 }
             }
-            ClientAction::Unsubscribe => {
-                self.subscribe(core, "0", Asked::Nothing, now);
-            }
+            ClientAction::Unsubscribe => self.unsubscribe(core, now),
             ClientAction::InviteMcu { uri, .. } => {
                 core.conferences.effects.push_back((self.call, Effect::Enter(uri.to_string())));
             }
             ClientAction::Info { id, body } => {
-                let body = sip::Body::new(CCCP_XML, body);
-                let asked = Asked::Info(id);
-                if self.send(core, Method::Info, Headers::new(), Some(body), asked, now).is_none() {
-                    self.client.handle_info_response(id, 503, None, b"", now);
+                let body = Some(sip::Body::new(CCCP_XML, body));
+                let agent = core.agent(Side::Lync);
+                let sent = self.focus.and_then(|session| {
+                    agent.request(session, Method::Info, Headers::new(), body, now).ok()
+                });
+                match sent {
+                    Some(request) => {
+                        core.conferences.requests.insert(request, (self.call, id));
+                    }
+                    None => self.client.handle_info_response(id, 503, None, b"", now),
                 }
             }
             ClientAction::EndFocus => {
@@ -261,15 +276,12 @@ impl Attendance {
     }
 
     fn invite(&mut self, core: &mut Core, body: Vec<u8>, now: Instant) {
-        let Enrolment { focus, from, contact_user, max_forwards, hop, remote } = &self.enrolment;
-        let path = headers::path(core, Side::Lync, hop, *remote);
-        let Some(contact) = headers::contact(core, Side::Lync, contact_user, path.transport) else {
+        let Enrolment { focus, from, max_forwards, .. } = &self.enrolment;
+        let Some((path, contact)) = self.way(core) else {
             return self.client.handle_focus_response(503, None, b"", now);
         };
-        let mut headers = Headers::new();
-        headers.push(MARK, &core.mark);
+        let mut headers = self.identity(core);
         headers.push("Max-Forwards", max_forwards);
-        headers.push("P-Asserted-Identity", from.to_string());
         // [MS-OCER] 3010: the focus takes no dialog without a session timer.
         headers.push("Session-Expires", "1800");
         let invite = sip::OutgoingInvite {
@@ -292,36 +304,44 @@ impl Attendance {
         }
     }
 
-    fn subscribe(
-        &self,
-        core: &mut Core,
-        expires: &str,
-        asked: Asked,
-        now: Instant,
-    ) -> Option<sip::RequestId> {
-        let mut headers = Headers::new();
-        headers.push("Event", "conference");
-        headers.push("Accept", CONFERENCE_INFO_XML);
-        headers.push("Expires", expires);
-        headers.push("Supported", "ms-benotify, ms-piggyback-first-notify");
-        headers.push("Proxy-Require", "ms-benotify");
-        self.send(core, Method::Subscribe, headers, None, asked, now)
+    /// The subscription has a dialog of its own, as a Lync client's has.
+    fn subscribe(&mut self, core: &mut Core, now: Instant) {
+        let Some((path, contact)) = self.way(core) else { return };
+        let Enrolment { focus, from, .. } = &self.enrolment;
+        let from = from.clone().with_param("epid", &core.hex(5));
+        let mut subscribe =
+            sip::OutgoingSubscribe::new(path, focus.clone(), from, contact, "conference");
+        subscribe.headers = self.identity(core);
+        subscribe.headers.push("Accept", CONFERENCE_INFO_XML);
+        subscribe.headers.push("Supported", "ms-benotify, ms-piggyback-first-notify");
+        subscribe.headers.push("Proxy-Require", "ms-benotify");
+        self.subscription = core.agent(Side::Lync).subscribe(subscribe, now).ok();
+        if let Some(id) = self.subscription {
+            core.conferences.subscriptions.insert((Side::Lync, id), (self.call, Usage::Focus));
+        }
     }
 
-    fn send(
-        &self,
-        core: &mut Core,
-        method: Method,
-        headers: Headers,
-        body: Option<sip::Body>,
-        asked: Asked,
-        now: Instant,
-    ) -> Option<sip::RequestId> {
-        let session = self.focus?;
-        let sent = core.agent(Side::Lync).request(session, method, headers, body, now);
-        let id = sent.ok()?;
-        core.conferences.requests.insert((Side::Lync, id), (self.call, asked));
-        Some(id)
+    fn unsubscribe(&mut self, core: &mut Core, now: Instant) {
+        if let Some(id) = self.subscription.take() {
+            // An error means that it is not up yet, or no more.
+            let _ = core.agent(Side::Lync).unsubscribe(id, now);
+        }
+    }
+
+    /// The way to the focus, and the Contact on it.
+    fn way(&self, core: &Core) -> Option<(sip::Path, sip::NameAddr)> {
+        let Enrolment { contact_user, hop, remote, .. } = &self.enrolment;
+        let path = headers::path(core, Side::Lync, hop, *remote);
+        let contact = headers::contact(core, Side::Lync, contact_user, path.transport)?;
+        Some((path, contact))
+    }
+
+    /// Who asks; trusted links need no signature.
+    fn identity(&self, core: &Core) -> Headers {
+        let mut headers = Headers::new();
+        headers.push(MARK, &core.mark);
+        headers.push("P-Asserted-Identity", self.enrolment.from.to_string());
+        headers
     }
 }
 
@@ -348,5 +368,7 @@ fn refuse_with(headers: &mut Headers, diagnostic: c3p::Diagnostic, core: &Core) 
     headers.push(name, value.to_string());
 }
 
+/// The user agent refreshes the subscription: the client need not, but once in a while.
+const REFRESHED: Duration = Duration::from_secs(86_400);
 /// Users of one roster.
 const ROSTER: usize = 1_000;

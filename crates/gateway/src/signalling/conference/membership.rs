@@ -46,7 +46,8 @@ impl Call {
         membership.hop = Some((hop.clone(), remote));
         let from = self.target.from.clone();
         let focus = membership.focus.clone();
-        let enrolment = Enrolment { focus, from, contact_user, max_forwards, hop, remote };
+        let contact = self.legs.of(self.caller).contact.clone();
+        let enrolment = Enrolment { focus, from, contact_user, contact, max_forwards, hop, remote };
         core.explain(self.id, format!("asking the focus by {remote}"));
         self.deadline = None;
         self.set_state(core, CallState::Calling);

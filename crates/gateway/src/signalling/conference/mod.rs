@@ -33,17 +33,22 @@ pub(crate) struct Conferences {
     bridges: BTreeMap<CallId, BridgeRoster>,
     /// Dialogs with a focus; they outlive the call until their last message is through.
     sessions: HashMap<sip::SessionId, CallId>,
-    /// Requests in them, and in calls to bridges, that wait for their response.
-    requests: HashMap<(Side, sip::RequestId), (CallId, Asked)>,
+    /// Commands in them that wait for their response.
+    requests: HashMap<sip::RequestId, (CallId, c3p::RequestId)>,
+    /// Subscriptions to rosters, ours and the legs'.
+    subscriptions: HashMap<(Side, sip::SubscriptionId), (CallId, Usage)>,
     effects: VecDeque<(CallId, Effect)>,
 }
 
+/// What a subscription is for.
 #[derive(Clone, Copy, Debug)]
-enum Asked {
-    Subscribe,
-    Info(c3p::RequestId),
-    /// Nobody waits for what comes of it.
-    Nothing,
+enum Usage {
+    /// Ours to the roster of a Lync conference.
+    Focus,
+    /// Ours to the roster of a bridge.
+    Bridge,
+    /// A leg's, to the roster that it is shown.
+    Reader,
 }
 
 /// What a conference wants of the call that is in it.
@@ -94,20 +99,52 @@ pub(super) fn dialled(config: &Config, side: Side, uri: &sip::Uri) -> Option<sip
 
 /// Whether an event of a user agent is about a conference; then it has been seen to.
 pub(crate) fn heard(core: &mut Core, side: Side, event: &UaEvent, now: Instant) -> bool {
-    if let UaEvent::Response { id, response, .. } = event {
-        let Some((call, asked)) = core.conferences.requests.remove(&(side, *id)) else {
-            return false;
-        };
-        match side {
-            Side::Lync => with(core, call, now, |attendance, _| {
-                attendance.response(asked, response, now);
-            }),
-            Side::Standard => bridge::subscribed(core, call, response, now),
+    let subscription = match event {
+        UaEvent::Subscribed { subscription, .. }
+        | UaEvent::Notified { subscription, .. }
+        | UaEvent::SubscriptionRefreshed { subscription, .. }
+        | UaEvent::SubscriptionEnded { subscription, .. } => Some(*subscription),
+        UaEvent::Request { session: None, id, request, .. } => {
+            return roster::asked_outside(core, side, *id, request, now);
         }
-        return true;
+        _ => None,
+    };
+    match subscription {
+        Some(subscription) => {
+            subscription_heard(core, side, subscription, event, now);
+            true
+        }
+        None => side == Side::Lync && dialog_heard(core, event, now),
     }
-    if side != Side::Lync {
-        return false;
+}
+
+fn subscription_heard(
+    core: &mut Core,
+    side: Side,
+    id: sip::SubscriptionId,
+    event: &UaEvent,
+    now: Instant,
+) {
+    let key = (side, id);
+    let Some((call, usage)) = core.conferences.subscriptions.get(&key).copied() else { return };
+    if matches!(event, UaEvent::SubscriptionEnded { .. }) {
+        core.conferences.subscriptions.remove(&key);
+    }
+    match usage {
+        Usage::Focus => {
+            with(core, call, now, |attendance, _| attendance.subscription(id, event, now));
+        }
+        Usage::Bridge => bridge::heard(core, call, id, event, now),
+        Usage::Reader => roster::heard(core, (side, call), event, now),
+    }
+}
+
+/// Whether an event is about a dialog with a focus.
+fn dialog_heard(core: &mut Core, event: &UaEvent, now: Instant) -> bool {
+    if let UaEvent::Response { id, response, .. } = event {
+        let Some((call, command)) = core.conferences.requests.remove(id) else { return false };
+        with(core, call, now, |attendance, _| attendance.response(command, response, now));
+        return true;
     }
     let session = match event {
         UaEvent::Progress { session, .. }
@@ -146,7 +183,7 @@ pub(crate) fn handle_timeout(core: &mut Core, now: Instant) {
 /// The call is over: everything that it has of a conference goes with it.
 pub(super) fn leave(core: &mut Core, call: CallId, now: Instant) {
     with(core, call, now, |attendance, _| attendance.leave());
-    core.conferences.bridges.remove(&call);
+    bridge::leave(core, call, now);
     core.conferences.requests.retain(|_, (owner, _)| *owner != call);
     core.conferences.effects.retain(|(owner, _)| *owner != call);
 }

@@ -1,11 +1,11 @@
 //! RFC 4579 §5.5 and §5.11: a participant has somebody added or removed, by REFER.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use c3p::RequestEvent;
 use linkspan_c3p as c3p;
 use linkspan_sip as sip;
-use sip::{Headers, Method, StatusCode};
+use sip::{Headers, StatusCode, SubscriptionState};
 
 use super::super::call::Call;
 use super::super::core::Core;
@@ -16,7 +16,7 @@ use crate::id::Side;
 
 /// REFERs whose outcome is awaited.
 #[derive(Debug, Default)]
-pub(super) struct Referrals(Vec<(c3p::RequestId, sip::SessionId)>);
+pub(super) struct Referrals(Vec<(c3p::RequestId, sip::SubscriptionId)>);
 
 impl Referrals {
     /// What became of a command: whoever asked for it is told (RFC 3515 §2.4.5).
@@ -27,8 +27,9 @@ impl Referrals {
             _ => return,
         };
         let Some(at) = self.0.iter().position(|(own, _)| *own == id) else { return };
-        let (_, session) = self.0.swap_remove(at);
-        notify(core, session, status(code), "terminated;reason=noresource", now);
+        let (_, referral) = self.0.swap_remove(at);
+        let state = SubscriptionState::terminated("noresource");
+        notify(core, referral, status(code), &state, now);
     }
 }
 
@@ -43,8 +44,8 @@ pub(super) fn referred(
     let refused = |core: &mut Core, code: StatusCode| {
         let _ = core.agent(Side::Standard).respond(id, code, Headers::new(), None, now);
     };
-    let session = call.legs.of(Side::Standard).session;
-    let (Some(session), true) = (session, core.conferences.attendances.contains_key(&call.id))
+    let contact = call.legs.of(Side::Standard).contact.clone();
+    let (Some(contact), true) = (contact, core.conferences.attendances.contains_key(&call.id))
     else {
         return refused(core, StatusCode::DECLINE);
     };
@@ -65,22 +66,32 @@ pub(super) fn referred(
         };
         match sent {
             Ok(command) => {
-                attendance.referrals.0.push((command, session));
+                let agent = core.agent(Side::Standard);
                 let headers = Headers::new();
-                let _ = core.agent(Side::Standard).respond(id, status(202), headers, None, now);
-                notify(core, session, status(100), "active;expires=60", now);
+                let Ok(referral) = agent.accept_subscription(id, &contact, LONGEST, headers, now)
+                else {
+                    return;
+                };
+                attendance.referrals.0.push((command, referral));
+                notify(core, referral, status(100), &SubscriptionState::Active, now);
             }
             Err(_) => refused(core, StatusCode::SERVICE_UNAVAILABLE),
         }
     });
 }
 
-fn notify(core: &mut Core, session: sip::SessionId, code: StatusCode, state: &str, now: Instant) {
-    let mut headers = Headers::new();
-    headers.push("Event", "refer");
-    headers.push("Subscription-State", state);
+fn notify(
+    core: &mut Core,
+    referral: sip::SubscriptionId,
+    code: StatusCode,
+    state: &SubscriptionState,
+    now: Instant,
+) {
     let line = format!("SIP/2.0 {} {}\r\n", code.as_u16(), code.reason());
     let body = Some(sip::Body::new("message/sipfrag;version=2.0", line));
     // An error means that the leg has ended.
-    let _ = core.agent(Side::Standard).request(session, Method::Notify, headers, body, now);
+    let _ = core.agent(Side::Standard).notify(referral, state, &Headers::new(), body, now);
 }
+
+/// A command has its outcome before that.
+const LONGEST: Duration = Duration::from_secs(60);
