@@ -191,6 +191,11 @@ fn nobody_opens_the_lobby_and_the_conference_may_not_exist() {
     dial(&mut world, "sip:weekly@meet.example.test", 3);
     assert_eq!(world.standard.heard, ["404"], "{:#?}", world.tail());
     world.run_to_end();
+    // Whiteboards are not for SIP.
+    let (mut world, _alice) = conference(50);
+    let data = "sip:alice@example.test;gruu;opaque=app:conf:data-conf:id:K7Q2M4ZD";
+    dial(&mut world, data, 3);
+    assert_eq!(world.standard.heard, ["488"], "{:#?}", world.tail());
     // A caller who gives up while the focus is asked.
     let (mut world, _alice) = conference(47);
     let now = world.now;

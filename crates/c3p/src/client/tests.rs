@@ -174,6 +174,18 @@ fn joins_is_muted_mutes_itself_and_is_removed() {
 }
 
 #[test]
+fn servers_that_speak_psom_are_never_called() {
+    let mut world = World::new();
+    let mut config = ClientConfig::new(&world.uri, ROOM, "{1}");
+    config.modalities = vec![McuType::DataConf, McuType::AudioVideo, McuType::Meeting];
+    let client = ConferenceClient::new(config, world.now);
+    let (subscription, mcus, events) = (None, Vec::new(), Vec::new());
+    world.clients.push(Peer { client, subscription, mcus, events, lose: 0 });
+    world.settle();
+    assert_eq!(world.clients[0].mcus, [McuType::AudioVideo]);
+}
+
+#[test]
 fn waits_in_the_lobby_and_is_let_in_or_gives_up() {
     let mut world = World::new();
     let alice = world.join(ALICE);

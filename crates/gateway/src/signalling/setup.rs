@@ -74,6 +74,10 @@ impl Call {
                 return None;
             }
         };
+        if conference::is_psom(&request.uri) {
+            refuse(core, new, 488, None, "web conferencing (PSOM) is not carried", now);
+            return None;
+        }
         let limit = config.limits.description_octets;
         let described = match body::read(&request.headers, request.to_body().as_ref(), limit) {
             Ok(described) => described,

@@ -86,7 +86,7 @@ impl Conferences {
 /// The focus of the conference that somebody on the standards side dials: by its own address, or
 /// by an alias.
 pub(super) fn dialled(config: &Config, side: Side, uri: &sip::Uri) -> Option<sip::Uri> {
-    if side != Side::Standard || uri.as_ref().is_tel() {
+    if side != Side::Standard || uri.as_ref().is_tel() || is_psom(uri) {
         return None;
     }
     let focus = focus_of(uri.as_str()).or_else(|| {
@@ -95,6 +95,13 @@ pub(super) fn dialled(config: &Config, side: Side, uri: &sip::Uri) -> Option<sip
         aliases.find(|alias| alias.matches(user, uri.host()))?.resolve(user, uri.host())
     })?;
     sip::Uri::parse(&focus.to_string()).ok()
+}
+
+/// Whether somebody dials a web conferencing server: whiteboards and slides, which cross in PSOM
+/// and not in SIP ([MS-PSOM]).
+pub(super) fn is_psom(uri: &sip::Uri) -> bool {
+    let uri = uri.as_str().parse::<c3p::ConferenceUri>();
+    matches!(uri.map(|uri| uri.resource), Ok(c3p::Resource::Server { mcu, .. }) if mcu.is_psom())
 }
 
 /// Whether an event of a user agent is about a conference; then it has been seen to.
