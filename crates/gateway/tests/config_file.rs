@@ -38,6 +38,12 @@ domain = "example.test"
 to = "lync"
 next-hops = ["tls:fe01.example.test:5061"]
 
+[[conferences]]
+domain = "meet.example.test"
+user = "weekly"
+focus = "https://meet.contoso.example/alice/K7Q2M4ZD"
+organizer-domain = "contoso.example"
+
 [timers]
 no-answer-ms = 60000
 
@@ -50,6 +56,8 @@ fn a_file_is_read_with_the_defaults_of_each_side() {
     let mut config: Config = toml::from_str(FILE).unwrap();
     config.check().unwrap();
     assert_eq!(config.lync.encryption, Encryption::Required);
+    let focus = config.conferences[0].resolve("weekly", "meet.example.test").unwrap();
+    assert_eq!(&*focus.organizer, "alice@contoso.example");
     assert_eq!((config.lync.ice, config.lync.first_port), (IceKind::MsIce2, 40_000));
     assert_eq!((config.standard.ice, config.standard.first_port), (IceKind::None, 50_000));
     assert_eq!(config.standard.audio, [AudioCodec::Pcmu]);
