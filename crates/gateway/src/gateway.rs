@@ -376,7 +376,12 @@ impl Gateway {
             UaEvent::Refused { path, error } => {
                 self.core.refused(Some(side), path.remote, &error.to_string(), now);
             }
-            UaEvent::Acked { .. } | UaEvent::ProgressAcked { .. } => {}
+            UaEvent::Acked { session, body } => {
+                self.with_session(side, session, now, |call, core| {
+                    call.acknowledged(core, side, body.as_ref(), now);
+                });
+            }
+            UaEvent::ProgressAcked { .. } => {}
             _ => {}
         }
     }

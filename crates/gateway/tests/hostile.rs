@@ -78,7 +78,6 @@ fn malformed_sip_is_answered_and_counted_beside_a_call() {
     let rows: Vec<(String, &[&str])> = vec![
         ("\u{1}nonsense\r\n\r\n".into(), &[]),
         (invite(to, "CSeq: 99999999999999 INVITE\r\n", ""), &["400"]),
-        (invite(to, "", ""), &["488"]),
         (invite(to, sdp, "v=broken"), &["400"]),
         (invite(to, "Content-Type: text/plain\r\n", "hello"), &["415"]),
         (invite(to, &format!("{sdp}{forwards}"), audio), &["483"]),

@@ -29,13 +29,20 @@ impl Call {
         let answer = self.read_body(core, &response.headers, response.to_body());
         let mut told = None;
         if let Some(Ok(described)) = answer {
-            match self.take_answer(core, described, now) {
-                Ok(description) => {
-                    self.early = true;
-                    told = Some(description);
+            if self.delayed {
+                // The caller gets its offer in the final response.
+                self.exchange.answer = Some(described.description);
+            } else {
+                match self.take_answer(core, described, now) {
+                    Ok(description) => {
+                        self.early = true;
+                        told = Some(description);
+                    }
+                    // The final answer decides; this one cannot be passed.
+                    Err(refusal) => {
+                        core.explain(self.id, format!("early answer not used: {refusal}"));
+                    }
                 }
-                // The final answer decides; this one cannot be passed.
-                Err(refusal) => core.explain(self.id, format!("early answer not used: {refusal}")),
             }
         }
         let state = if told.is_some() { CallState::EarlyMedia } else { CallState::Ringing };
@@ -66,9 +73,16 @@ impl Call {
         // RFC 4579 §5.1
         self.bridge = contact.filter(|c| c.params.contains("isfocus")).map(|c| c.uri);
         let description = match self.read_body(core, &response.headers, response.to_body()) {
+            Some(Ok(described)) if self.delayed => {
+                self.offer_to_caller(core, described.description, now)
+            }
             Some(Ok(described)) => self.take_answer(core, described, now),
             Some(Err(error)) => Err(core_refusal(error)),
             // RFC 3261 §13.2.1: the answer may have come in a reliable provisional response.
+            None if self.delayed && self.exchange.answer.is_some() => {
+                let early = self.exchange.answer.take().unwrap_or_default();
+                self.offer_to_caller(core, early, now)
+            }
             None => match self.legs.of(self.caller).sent.clone() {
                 Some(sent) if self.early => Ok(sent),
                 _ => Err(core_refusal(body::BodyError::Missing)),

@@ -46,6 +46,10 @@ pub(crate) struct Call {
     pub(super) state: Option<CallState>,
     /// An early answer has been passed to the caller.
     pub(super) early: bool,
+    /// The caller has asked for an offer instead of making one.
+    pub(super) delayed: bool,
+    /// The offer to the caller whose answer its ACK owes.
+    pub(super) owed: Option<OfferTranslation>,
     /// The final offer of ICE toward a Lync callee has been made.
     pub(super) settled: bool,
     pub(super) deadline: Option<Instant>,
@@ -282,6 +286,7 @@ impl Call {
         self.phase = Phase::Ending;
         super::conference::leave(core, self.id, now);
         self.later = None;
+        self.owed = None;
         self.ends_at = None;
         self.deadline = Some(now + LAST_WAIT);
         self.ended = Some(outcome);

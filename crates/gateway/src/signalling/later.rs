@@ -10,7 +10,7 @@ use sdp::translate::OfferTranslation;
 use sip::{Headers, RequestId, Response, StatusCode};
 
 use super::body;
-use super::call::{Call, Exchange, Phase};
+use super::call::{Call, Exchange, Farewell, Phase};
 use super::core::Core;
 use super::headers;
 use super::setup::status;
@@ -26,6 +26,8 @@ pub(super) struct Later {
     offer: SessionDescription,
     stage: Stage,
     pub(super) deadline: Option<Instant>,
+    /// The call cannot go on without it.
+    must: bool,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,7 @@ impl Call {
         request: &sip::Request,
         now: Instant,
     ) {
-        if self.phase != Phase::Active || self.later.is_some() {
+        if self.phase != Phase::Active || self.later.is_some() || self.owed.is_some() {
             // RFC 3261 §14.2: another offer is under way.
             answer(core, side, id, StatusCode::REQUEST_PENDING, None, now);
             return;
@@ -92,8 +94,8 @@ impl Call {
             return;
         }
         let deadline = Some(now + CONNECTING);
-        self.later =
-            Some(Later { asked: Some((side, id)), offer, stage: Stage::Opening, deadline });
+        let asked = Some((side, id));
+        self.later = Some(Later { asked, offer, stage: Stage::Opening, deadline, must: false });
         self.continue_opening(core, now);
     }
 
@@ -225,6 +227,17 @@ impl Call {
                 }
             }
         }
+        if later.must {
+            let told = Farewell { diagnostic, ..Farewell::default() };
+            self.end_with(
+                core,
+                None,
+                "the callee does not take what the caller answered",
+                &told,
+                now,
+            );
+            return;
+        }
         if let Some((side, id)) = later.asked {
             answer(core, side, id, status(code), diagnostic.filter(|_| side == Side::Lync), now);
         }
@@ -240,30 +253,52 @@ impl Call {
         }
     }
 
-    /// The gateway's own last offer of MS-ICE2, once all streams toward a Lync callee have their
-    /// pairs.
+    /// The gateway's own last offer of MS-ICE2, once all streams toward a Lync peer that it has made
+    /// the first offer to have their pairs.
     fn settle(&mut self, core: &mut Core, now: Instant) {
-        let callee = self.callee();
-        let with_ice = |s: &&super::streams::Stream| s.ends.of(callee).ice().is_some();
+        let (lync, standard) = (Side::Lync, Side::Standard);
+        let ours = self.callee() == lync || self.delayed;
+        let with_ice = |s: &&super::streams::Stream| s.ends.of(lync).ice().is_some();
         let any = self.streams.iter().any(|s| with_ice(&s));
-        if callee != Side::Lync || self.settled || self.later.is_some() || !any {
+        if !ours || self.settled || self.owed.is_some() || self.later.is_some() || !any {
             return;
         }
-        if !self.is_connected(callee) || self.exchange.offerer != Some(self.caller) {
+        if !self.is_connected(lync) || self.exchange.offerer != Some(standard) {
             return;
         }
         let (Some(offer), Some(context)) = (self.exchange.offer.clone(), &self.context) else {
             return;
         };
         self.settled = true;
-        let local = self.local_media(core, callee, self.caller, offer.media.len());
-        let Ok(offered) = sdp::translate::reoffer(&offer, sdp::translate::Side::A, context, &local)
+        let local = self.local_media(core, lync, standard, offer.media.len());
+        let Ok(offered) = sdp::translate::reoffer(&offer, self.role(standard), context, &local)
         else {
             return;
         };
-        core.explain(self.id, "ICE has selected its pairs: the last offer goes to the callee");
-        let later = Later { asked: None, offer, stage: Stage::Opening, deadline: None };
-        self.pass_on(core, later, offered, callee, now);
+        core.explain(self.id, "ICE has selected its pairs: the last offer goes to Lync");
+        let later =
+            Later { asked: None, offer, stage: Stage::Opening, deadline: None, must: false };
+        self.pass_on(core, later, offered, lync, now);
+    }
+
+    /// The callee is offered what the caller's answer has left.
+    pub(super) fn align_callee(
+        &mut self,
+        core: &mut Core,
+        offer: SessionDescription,
+        now: Instant,
+    ) {
+        let (caller, callee) = (self.caller, self.callee());
+        let Some(context) = &self.context else { return };
+        let local = self.local_media(core, callee, caller, offer.media.len());
+        match sdp::translate::reoffer(&offer, sdp::translate::Side::A, context, &local) {
+            Ok(offered) => {
+                let stage = Stage::Opening;
+                let later = Later { asked: None, offer, stage, deadline: None, must: true };
+                self.pass_on(core, later, offered, callee, now);
+            }
+            Err(refusal) => self.end_joined(core, &refusal, now),
+        }
     }
 
     fn pass_on(

@@ -6,6 +6,7 @@ mod call;
 pub(crate) mod conference;
 mod convert;
 mod core;
+mod delayed;
 mod headers;
 mod hops;
 mod ladder;

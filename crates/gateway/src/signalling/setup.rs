@@ -12,6 +12,7 @@ use super::call::{Call, Exchange, Leg, Outcome, Phase, Target};
 use super::conference;
 use super::convert;
 use super::core::{Both, Core};
+use super::delayed;
 use super::headers::{self, MARK};
 use super::streams::{Stream, Wanted};
 use crate::config::IceKind;
@@ -81,6 +82,7 @@ impl Call {
         let limit = config.limits.description_octets;
         let described = match body::read(&request.headers, request.to_body().as_ref(), limit) {
             Ok(described) => described,
+            Err(body::BodyError::Missing) => delayed::asked(&config, new.side),
             Err(error) => {
                 core.counters.descriptions_refused += 1;
                 let diagnostic = Diagnostic::unsupported_description();
@@ -102,7 +104,11 @@ impl Call {
             .take(config.limits.next_hops)
             .collect();
         core.failed_hops.sort(&mut hops, now);
+        let delayed = request.body.is_empty();
         let mut call = Self::new(core, new, target, described, hops.into(), now);
+        if delayed {
+            call.delay_offer();
+        }
         if let Some(focus) = conference {
             call.enrol(&focus);
         }
@@ -156,6 +162,8 @@ impl Call {
             best: None,
             state: None,
             early: false,
+            delayed: false,
+            owed: None,
             settled: false,
             deadline: None,
             ends_at: None,
@@ -205,13 +213,14 @@ impl Call {
             if refused || self.streams.iter().any(|s| s.kind == kind && !s.is_done()) {
                 continue;
             }
-            let offers_ice = view.ice_credentials().is_some();
+            let asked = self.phase == Phase::Opening && self.delayed;
+            let offers_ice = asked || view.ice_credentials().is_some();
             let ice = |side: Side| {
                 core.config.side(side).ice != IceKind::None && (side != offerer || offers_ice)
             };
             let ice = Both::new(ice);
             let ssrc = self.ssrcs(core, kind, view.ssrc_range());
-            let wanted = Wanted { ice, ssrc, offerer };
+            let wanted = Wanted { ice, ssrc, offerer: (!asked).then_some(offerer) };
             let index = u8::try_from(self.streams.len()).unwrap_or(u8::MAX);
             let opened = Stream::open(core, (self.id, index, kind), wanted, now);
             let Some(mut stream) = opened else { return false };
@@ -289,6 +298,8 @@ impl Call {
     /// The INVITE toward the next hop that has not been tried.
     pub(super) fn try_next_hop(&mut self, core: &mut Core, now: Instant) {
         let callee = self.callee();
+        // An early answer was of the hop before.
+        self.exchange.answer = None;
         while let Some((hop, remote)) = self.hops.pop_front() {
             let Some(invite) = self.invite(core, &hop, remote) else { continue };
             let (path, contact) = (invite.path, invite.contact.clone());

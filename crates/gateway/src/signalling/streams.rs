@@ -15,8 +15,8 @@ use crate::media::{LocalIce, MediaCommand, MediaKey, TransportConfig};
 pub(super) struct Stream {
     pub(super) index: u8,
     pub(super) kind: StreamKind,
-    /// The side that has offered it.
-    offerer: Side,
+    /// The side that has offered it; none where the gateway offers it to both.
+    offerer: Option<Side>,
     /// Position of its m-line in each side's descriptions, where it has one.
     pub(super) section: Both<Option<usize>>,
     pub(super) ends: Both<End>,
@@ -83,8 +83,8 @@ pub(super) struct Wanted {
     pub(super) ice: Both<bool>,
     /// First SSRC.
     pub(super) ssrc: Both<u32>,
-    /// The side that has offered the stream.
-    pub(super) offerer: Side,
+    /// The side that has offered the stream; none where the gateway offers it to both.
+    pub(super) offerer: Option<Side>,
 }
 
 const TRIES: u8 = 8;
@@ -147,7 +147,7 @@ impl Stream {
         config.candidates = core.config.limits.candidates;
         // RFC 8445 §6.1.1: who makes the offer controls; to the other side that is the gateway.
         let role =
-            if side == self.offerer { ice::Role::Controlled } else { ice::Role::Controlling };
+            if self.offerer == Some(side) { ice::Role::Controlled } else { ice::Role::Controlling };
         config.ice = match core.config.side(side).ice {
             _ if !ice => None,
             IceKind::None => None,

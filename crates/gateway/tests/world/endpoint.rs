@@ -50,6 +50,12 @@ pub(crate) struct Behaviour {
     pub(crate) repeats_timestamp_at: Option<usize>,
     /// Offers no audio codec that anybody else has.
     pub(crate) odd_codecs: bool,
+    /// Calls without an offer.
+    pub(crate) delayed: bool,
+    /// Leaves the answer out of its ACK.
+    pub(crate) owes_answer: bool,
+    /// Has G.711 A-law alone.
+    pub(crate) one_codec: bool,
 }
 
 impl Behaviour {
@@ -75,6 +81,9 @@ impl Behaviour {
             source_per_layer: false,
             repeats_timestamp_at: None,
             odd_codecs: false,
+            delayed: false,
+            owes_answer: false,
+            one_codec: false,
         }
     }
 }
@@ -230,12 +239,16 @@ impl Endpoint {
         } else {
             &[StreamKind::Audio]
         };
-        for kind in kinds {
-            self.open(*kind, ice::Role::Controlling, now);
+        let mut offer = String::new();
+        if !self.behaviour.delayed {
+            for kind in kinds {
+                self.open(*kind, ice::Role::Controlling, now);
+            }
+            let local = self.local();
+            let (description, pending) = self.session.offer(&local);
+            self.pending = Some(pending);
+            offer = description.to_string();
         }
-        let local = self.local();
-        let (offer, pending) = self.session.offer(&local);
-        self.pending = Some(pending);
         let (gateway, transport) = match self.side {
             Side::Lync => (super::GATEWAY_LYNC, sip::Transport::Tls),
             Side::Standard => (super::GATEWAY_STANDARD, sip::Transport::Tcp),
@@ -246,7 +259,7 @@ impl Endpoint {
         };
         let mut from = NameAddr::new(Uri::parse(own).unwrap()).with_display("A Caller");
         let mut headers = Headers::new();
-        let mut text = offer.to_string();
+        let mut text = offer;
         let mut content_type = "application/sdp".to_owned();
         if self.side == Side::Lync {
             from = from.with_param("epid", "d2ff665153");
@@ -257,7 +270,7 @@ impl Endpoint {
             content_type = "multipart/alternative;boundary=\"----=_Part\"".into();
             text = multipart(&text);
         }
-        let body = sip::Body::new(content_type, text);
+        let body = (!self.behaviour.delayed).then(|| sip::Body::new(content_type, text));
         let uri = Uri::parse(uri).unwrap();
         let invite = sip::OutgoingInvite {
             path: sip::Path::new(transport, self.address, gateway.parse().unwrap()),
@@ -268,7 +281,7 @@ impl Endpoint {
             routes: Vec::new(),
             call_id: None,
             headers,
-            body: Some(body),
+            body,
         };
         self.call = Some(self.ua.invite(invite, now).unwrap());
     }
@@ -481,8 +494,12 @@ impl Endpoint {
             }
             UaEvent::Accepted { session, response } => {
                 self.heard.push("200".into());
-                self.ua.ack(session, Headers::new(), None, now).unwrap();
-                self.accepted(&response, now);
+                if self.behaviour.delayed {
+                    self.answer_in_ack(session, &response, now);
+                } else {
+                    self.ua.ack(session, Headers::new(), None, now).unwrap();
+                    self.accepted(&response, now);
+                }
                 self.responses.push(response);
             }
             UaEvent::Rejected { response, .. } => {
@@ -605,6 +622,28 @@ impl Endpoint {
                 let status = StatusCode::new(refusal.status()).unwrap();
                 self.ua.reject(session, status, headers, None, now).unwrap();
             }
+        }
+    }
+
+    /// The 2xx has the offer; the ACK has the answer, where there is one.
+    fn answer_in_ack(&mut self, session: sip::SessionId, response: &sip::Response, now: Instant) {
+        let offer = sdp::SessionDescription::parse(&response.body).unwrap();
+        self.offers.push(offer.clone());
+        for view in offer.media_views() {
+            let video = view.kind() == sdp::MediaKind::Video;
+            let kind = if video { StreamKind::Video } else { StreamKind::Audio };
+            self.open(kind, ice::Role::Controlled, now);
+        }
+        let mut local = self.local();
+        if !self.behaviour.video {
+            local.truncate(1);
+        }
+        let answer = self.session.answer(&offer, &local).ok();
+        let answer = answer.filter(|_| !self.behaviour.owes_answer);
+        let body = answer.as_ref().map(|(answer, _)| sip::Body::sdp(answer.to_string()));
+        self.ua.ack(session, Headers::new(), body, now).unwrap();
+        if let Some((_, agreed)) = answer {
+            self.connect(&agreed, now);
         }
     }
 
@@ -839,6 +878,9 @@ fn profile(side: Side, behaviour: &Behaviour) -> sdp::Profile {
     };
     if behaviour.single_nal {
         profile.video = vec![sdp::Codec::h264("42e01f", 0)];
+    }
+    if behaviour.one_codec {
+        profile.audio = vec![sdp::Codec::pcma(), sdp::Codec::telephone_event()];
     }
     if behaviour.odd_codecs {
         profile.audio = vec![sdp::Codec::opus()];

@@ -77,7 +77,12 @@ pub(super) fn translate(
         return Err(Refusal::new(RefusalReason::NoCommonCodec, None));
     }
     let near = context.leg_mut(offerer);
+    let before = near.history.clone();
     let description = near.history.write(near_profile, &written, &[], address_of(locals));
+    if offer.turned {
+        // Never sent: the next description is the one after the last that was.
+        near.history = before;
+    }
     near.history.set_sections(states);
     context.leg_mut(offerer.other()).history.set_sections(far_states);
     Ok(Translation { description, media, context, explain })

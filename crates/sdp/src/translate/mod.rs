@@ -27,6 +27,7 @@
 //! ```
 
 mod answer;
+mod delayed;
 mod lines;
 mod map;
 mod offer;
@@ -75,6 +76,48 @@ pub fn reoffer(
     local: &[LocalMedia],
 ) -> Result<OfferTranslation, Refusal> {
     offer::translate(offer, offerer, context.clone(), local)
+}
+
+/// The offer that a side is taken to have made when it asked for one instead (a delayed offer,
+/// RFC 3261 §13.2.1): all that `profile` can do, for [`offer`]. Its addresses and keys mean nothing.
+///
+/// ```
+/// use linkspan_sdp::{LocalMedia, Profile, Session, translate};
+///
+/// let local = |port| vec![LocalMedia { rtp_port: port, ..LocalMedia::default() }; 2];
+/// let (lync, standard) = (Profile::lync(), Profile::standard());
+/// let asked = translate::presume(&lync);
+/// let toward_b = translate::offer(&asked, &lync, &standard, &local(4000))?;
+/// let (answer, _) = Session::new(standard).answer(&toward_b.description, &local(5000))?;
+/// // What B has answered is offered to A, and A's answer joins the two.
+/// let toward_a = translate::turn(&answer, &toward_b, &local(6000))?;
+/// assert!(toward_a.description.to_string().contains("X-H264UC"));
+/// let clear = Profile { encryption: linkspan_sdp::EncryptionLevel::None, ..lync };
+/// let (answer, _) = Session::new(clear).answer(&toward_a.description, &local(7000))?;
+/// let joined = translate::answer(&answer, &toward_a, &local(4000))?;
+/// assert!(joined.media.iter().all(|m| m.a.is_some() && m.b.is_some()));
+/// # Ok::<(), linkspan_sdp::Refusal>(())
+/// ```
+#[must_use]
+pub fn presume(profile: &Profile) -> SessionDescription {
+    delayed::presume(profile)
+}
+
+/// Makes the answer of one side an offer for the side that asked for one (see [`presume`]).
+///
+/// `local` is our side of the leg toward the side that asked, indexed by the sections of `answer`.
+/// [`answer`](fn@answer) takes what that side answers; its description is then for nobody: the
+/// other side has had its answer, and hears of less only by a later offer.
+///
+/// # Errors
+///
+/// As [`offer`] and [`answer`](fn@answer).
+pub fn turn(
+    answer: &SessionDescription,
+    offered: &OfferTranslation,
+    local: &[LocalMedia],
+) -> Result<OfferTranslation, Refusal> {
+    delayed::turn(answer, offered, local)
 }
 
 /// Translates the answer to a translated offer back to the side that offered.

@@ -72,6 +72,7 @@ pub(super) fn translate(
         context: work.context,
         plans,
         offered,
+        turned: false,
     })
 }
 

@@ -45,6 +45,8 @@ pub struct OfferTranslation {
     pub(super) plans: Vec<Option<Plan>>,
     /// What the other side was offered, by its sections.
     pub(super) offered: Vec<Offered>,
+    /// It was an answer: the offerer sees no answer to it.
+    pub(super) turned: bool,
 }
 
 impl OfferTranslation {

@@ -1,0 +1,158 @@
+//! Calls whose INVITE asks for an offer (RFC 3261 §13.2.1), both ways.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking"
+)]
+
+mod world;
+
+use std::time::Duration;
+
+use linkspan_gateway::{Encryption, Side, StreamKind};
+use linkspan_sdp::EncryptionLevel;
+use linkspan_testnet::Link;
+use world::{Behaviour, World, config};
+
+const SIDES: [Side; 2] = [Side::Lync, Side::Standard];
+
+/// A call of `caller` without an offer, after ten seconds.
+fn call(caller: Side, link: Link, change: impl Fn(Side, &mut Behaviour)) -> World {
+    call_with(config(), caller, link, change)
+}
+
+fn call_with(
+    config: linkspan_gateway::Config,
+    caller: Side,
+    link: Link,
+    change: impl Fn(Side, &mut Behaviour),
+) -> World {
+    let [lync, standard] = SIDES.map(|side| {
+        let mut behaviour = Behaviour::of(side);
+        behaviour.delayed = side == caller;
+        change(side, &mut behaviour);
+        behaviour
+    });
+    let mut world = World::new(80, config, lync, standard, link);
+    let uri = match caller {
+        Side::Lync => "sip:room7@video.example.test",
+        Side::Standard => "sip:alice@example.test",
+    };
+    let now = world.now;
+    world.endpoint(caller).place_call(uri, now);
+    world.run_for(Duration::from_secs(10));
+    world
+}
+
+fn flows(world: &mut World, kind: StreamKind) {
+    for side in SIDES {
+        let stream = world.endpoint(side).stream(kind);
+        let got = match kind {
+            StreamKind::Audio => stream.received_audio.len(),
+            StreamKind::Video => stream.received_pictures,
+        };
+        assert!(got > 30, "{side} has {got} of {kind:?}: {:#?}", world.tail());
+    }
+}
+
+fn end(world: &mut World, by: Side) {
+    for side in SIDES {
+        for stream in &mut world.endpoint(side).streams {
+            stream.most = 0;
+        }
+    }
+    let now = world.now;
+    world.endpoint(by).hang_up(now);
+    world.run_to_end();
+    assert_eq!(world.bound(), 0);
+}
+
+fn heard(world: &mut World, side: Side, what: &str) -> usize {
+    world.endpoint(side).heard.iter().filter(|h| *h == what).count()
+}
+
+#[test]
+fn audio_and_video_flow_both_ways_also_under_loss() {
+    let loss = Link { loss: 0.1, jitter: Duration::from_millis(20), ..Link::default() };
+    for link in [Link::default(), loss] {
+        for caller in SIDES {
+            let mut world = call(caller, link, |_, _| {});
+            flows(&mut world, StreamKind::Audio);
+            flows(&mut world, StreamKind::Video);
+            // MS-ICE2's last offer goes to Lync, to which the gateway has made the first. A Lync
+            // callee hears before that one that the standards caller has no comfort noise.
+            let offers = if caller == Side::Lync { 1 } else { 2 };
+            assert_eq!(heard(&mut world, Side::Lync, "re-INVITE"), offers, "{:#?}", world.tail());
+            assert_eq!(heard(&mut world, Side::Standard, "re-INVITE"), 0, "{:#?}", world.tail());
+            let last = world.lync.offers.last().unwrap();
+            assert!(last.media_views().all(|v| v.remote_candidates().len() == 2), "{last}");
+            end(&mut world, caller);
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_takes_less_is_told_to_the_callee() {
+    for caller in SIDES {
+        let mut world = call(caller, Link::default(), |side, behaviour| {
+            behaviour.one_codec = side == caller;
+            behaviour.video = side != caller;
+        });
+        flows(&mut world, StreamKind::Audio);
+        let callee = caller.other();
+        assert!(heard(&mut world, callee, "re-INVITE") >= 1, "{:#?}", world.tail());
+        let agreed = world.endpoint(callee).agreed.clone().unwrap();
+        assert_eq!(agreed.media[0].codecs[0].codec.name, "PCMA");
+        assert!(!agreed.media[1].accepted, "the caller has no video");
+        assert_eq!(world.bound(), 4, "{:#?}", world.tail());
+        end(&mut world, callee);
+    }
+}
+
+#[test]
+fn an_ack_without_the_answer_ends_the_call() {
+    for caller in SIDES {
+        let mut world = call(caller, Link::default(), |side, behaviour| {
+            behaviour.owes_answer = side == caller;
+        });
+        world.run_to_end();
+        for side in SIDES {
+            assert_eq!(heard(&mut world, side, "BYE"), 1, "{side}: {:#?}", world.tail());
+        }
+        assert_eq!(world.ended().unwrap().2, "no answer in the ACK");
+        assert_eq!(world.bound(), 0);
+    }
+}
+
+#[test]
+fn a_callee_that_does_not_encrypt_is_488_with_52017() {
+    let mut required = config();
+    required.standard.encryption = Encryption::Required;
+    let mut world = call_with(required, Side::Lync, Link::default(), |side, behaviour| {
+        if side == Side::Standard {
+            behaviour.encryption = EncryptionLevel::None;
+        }
+    });
+    world.run_to_end();
+    let response = world.lync.responses.last().unwrap();
+    assert_eq!(response.status.as_u16(), 488);
+    let told = "52017;reason=\"Encryption levels dont match\"";
+    assert_eq!(response.headers.first("ms-client-diagnostics"), Some(told));
+    assert_eq!(world.bound(), 0);
+}
+
+#[test]
+fn a_caller_in_clear_reaches_an_encrypted_lync_callee() {
+    let mut world = call(Side::Standard, Link::default(), |side, behaviour| {
+        if side == Side::Standard {
+            behaviour.encryption = EncryptionLevel::None;
+            behaviour.ice = false;
+        }
+    });
+    flows(&mut world, StreamKind::Audio);
+    flows(&mut world, StreamKind::Video);
+    end(&mut world, Side::Lync);
+}
