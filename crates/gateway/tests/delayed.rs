@@ -156,3 +156,37 @@ fn a_caller_in_clear_reaches_an_encrypted_lync_callee() {
     flows(&mut world, StreamKind::Video);
     end(&mut world, Side::Lync);
 }
+
+#[test]
+fn an_answer_in_clear_to_an_offer_of_srtp_ends_the_call_with_52017() {
+    let mut world = call(Side::Lync, Link::default(), |side, behaviour| {
+        behaviour.answers_in_clear = side == Side::Lync;
+    });
+    world.run_to_end();
+    for side in SIDES {
+        assert_eq!(heard(&mut world, side, "BYE"), 1, "{side}: {:#?}", world.tail());
+    }
+    let bye = world.lync.requests.last().unwrap();
+    let told = "52017;reason=\"Encryption levels dont match\"";
+    assert_eq!(bye.headers.first("ms-client-diagnostics"), Some(told));
+    assert_eq!(world.bound(), 0);
+}
+
+#[test]
+fn an_early_answer_of_the_callee_waits_for_the_final_one() {
+    for caller in SIDES {
+        let mut world = call(caller, Link::default(), |side, behaviour| {
+            behaviour.early = side != caller;
+        });
+        let codes: Vec<(u16, bool)> = world
+            .endpoint(caller)
+            .responses
+            .iter()
+            .map(|r| (r.status.as_u16(), r.body.is_empty()))
+            .collect();
+        assert_eq!(codes, [(180, true), (183, true), (200, false)]);
+        flows(&mut world, StreamKind::Audio);
+        flows(&mut world, StreamKind::Video);
+        end(&mut world, caller);
+    }
+}

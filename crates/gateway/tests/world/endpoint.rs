@@ -54,6 +54,8 @@ pub(crate) struct Behaviour {
     pub(crate) delayed: bool,
     /// Leaves the answer out of its ACK.
     pub(crate) owes_answer: bool,
+    /// Answers in its ACK without keys, whatever was offered.
+    pub(crate) answers_in_clear: bool,
     /// Has G.711 A-law alone.
     pub(crate) one_codec: bool,
 }
@@ -83,6 +85,7 @@ impl Behaviour {
             odd_codecs: false,
             delayed: false,
             owes_answer: false,
+            answers_in_clear: false,
             one_codec: false,
         }
     }
@@ -640,7 +643,14 @@ impl Endpoint {
         }
         let answer = self.session.answer(&offer, &local).ok();
         let answer = answer.filter(|_| !self.behaviour.owes_answer);
-        let body = answer.as_ref().map(|(answer, _)| sip::Body::sdp(answer.to_string()));
+        let body = answer.as_ref().map(|(answer, _)| {
+            let text = answer.to_string();
+            let clear = |text: &str| {
+                let lines = text.lines().filter(|line| !line.starts_with("a=crypto"));
+                lines.map(|line| line.replace("RTP/SAVP", "RTP/AVP") + "\r\n").collect()
+            };
+            sip::Body::sdp(if self.behaviour.answers_in_clear { clear(&text) } else { text })
+        });
         self.ua.ack(session, Headers::new(), body, now).unwrap();
         if let Some((_, agreed)) = answer {
             self.connect(&agreed, now);
