@@ -190,3 +190,33 @@ fn an_early_answer_of_the_callee_waits_for_the_final_one() {
         end(&mut world, caller);
     }
 }
+
+#[test]
+fn a_later_invite_without_an_offer_refreshes_holds_and_resumes() {
+    use linkspan_sdp::Direction::{Inactive, SendRecv};
+    for (caller, asker) in SIDES.into_iter().flat_map(|c| SIDES.map(|a| (c, a))) {
+        let mut world = call(caller, Link::default(), |_, behaviour| behaviour.delayed = false);
+        let other = asker.other();
+        let heard_before = heard(&mut world, other, "re-INVITE");
+        for (direction, flows) in
+            [(SendRecv, true), (Inactive, false), (SendRecv, true), (SendRecv, true)]
+        {
+            let now = world.now;
+            world.endpoint(asker).ask_again(direction, now);
+            world.run_for(Duration::from_secs(3));
+            let count = |world: &mut World| {
+                SIDES.map(|s| world.endpoint(s).stream(StreamKind::Audio).received_audio.len())
+            };
+            let before = count(&mut world);
+            world.run_for(Duration::from_secs(1));
+            for (now, before) in count(&mut world).into_iter().zip(before) {
+                assert_eq!(now > before + 40, flows, "{caller} {asker} {:#?}", world.tail());
+                assert!(flows || now == before, "{caller} {asker}");
+            }
+        }
+        // Held and resumed: a refresh is nothing to tell.
+        let told = heard(&mut world, other, "re-INVITE") - heard_before;
+        assert!(told <= 3, "{caller} {asker}: {told} {:#?}", world.tail());
+        end(&mut world, asker);
+    }
+}

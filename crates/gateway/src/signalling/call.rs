@@ -9,6 +9,7 @@ use linkspan_sdp::translate::{Context, OfferTranslation};
 use linkspan_sip as sip;
 
 use super::core::{Both, Core};
+use super::delayed::Owed;
 use super::headers;
 use super::later::Later;
 use super::streams::Stream;
@@ -48,8 +49,8 @@ pub(crate) struct Call {
     pub(super) early: bool,
     /// The caller has asked for an offer instead of making one.
     pub(super) delayed: bool,
-    /// The offer to the caller whose answer its ACK owes.
-    pub(super) owed: Option<OfferTranslation>,
+    /// The offer in a 2xx whose answer the ACK owes.
+    pub(super) owed: Option<Owed>,
     /// The final offer of ICE toward a Lync callee has been made.
     pub(super) settled: bool,
     pub(super) deadline: Option<Instant>,

@@ -5,12 +5,13 @@ use std::time::Instant;
 use linkspan_sdp as sdp;
 use linkspan_sip as sip;
 use sdp::SessionDescription;
-use sdp::translate::{MediaOutcome, Outcome as Became};
+use sdp::translate::{MediaOutcome, OfferTranslation, Outcome as Became};
 
 use super::body::{self, Described};
 use super::call::{Call, Exchange, Farewell};
 use super::convert;
 use super::core::Core;
+use super::{later, setup};
 use crate::config::Config;
 use crate::event::GatewayEvent;
 use crate::id::Side;
@@ -20,6 +21,17 @@ use crate::policy::Diagnostic;
 pub(super) fn asked(config: &Config, caller: Side) -> Described {
     let description = sdp::translate::presume(&convert::profile(config, caller));
     Described { description, content_id: None }
+}
+
+/// An offer in a 2xx, and whose ACK has to answer it.
+#[derive(Debug)]
+pub(super) struct Owed {
+    by: Side,
+    offered: OfferTranslation,
+    /// What the other side has said.
+    theirs: SessionDescription,
+    /// The other side has to hear of the answer whatever it is.
+    news: bool,
 }
 
 impl Call {
@@ -64,12 +76,52 @@ impl Call {
         core.tell(GatewayEvent::Translated { call, from: callee, what, explanation });
         let description = turned.description.clone();
         self.legs.of_mut(caller).sent = Some(description.clone());
-        self.exchange.answer = Some(answer);
-        self.owed = Some(turned);
+        self.owed = Some(Owed { by: caller, offered: turned, theirs: answer, news: false });
         Ok(description)
     }
 
-    /// An ACK of a peer: the caller's may owe an answer.
+    /// A re-INVITE without a description asks for an offer (RFC 3264 §8, RFC 3261 §14.2).
+    pub(super) fn offer_again(
+        &mut self,
+        core: &mut Core,
+        side: Side,
+        id: sip::RequestId,
+        now: Instant,
+    ) {
+        let other = side.other();
+        let asked_last = self.exchange.offerer == Some(side);
+        let Exchange { offer, answer, .. } = &self.exchange;
+        let (said, before) = if asked_last { (answer, offer) } else { (offer, answer) };
+        let (Some(mut theirs), Some(context)) = (said.clone(), &self.context) else {
+            later::answer(core, side, id, sip::StatusCode::NOT_ACCEPTABLE_HERE, None, now);
+            return;
+        };
+        // An answer to a hold says nothing of what the other side wants.
+        let held = before.iter().filter(|_| asked_last).flat_map(|d| d.media_views());
+        let mut news = false;
+        for (media, view) in theirs.media.iter_mut().zip(held) {
+            if view.effective_direction() != sdp::Direction::SendRecv {
+                for name in ["inactive", "recvonly", "sendonly"] {
+                    news |= media.remove_attribute(name) > 0;
+                }
+            }
+        }
+        let local = self.local_media(core, side, other, theirs.media.len());
+        let offered = match sdp::translate::again(&theirs, self.role(other), context, &local) {
+            Ok(offered) => offered,
+            Err(refusal) => {
+                let status = setup::status(refusal.status());
+                later::answer(core, side, id, status, None, now);
+                return;
+            }
+        };
+        let body = Some(sip::Body::sdp(offered.description.to_string()));
+        self.legs.of_mut(side).sent = Some(offered.description.clone());
+        self.owed = Some(Owed { by: side, offered, theirs, news });
+        let _ = core.agent(side).respond(id, sip::StatusCode::OK, sip::Headers::new(), body, now);
+    }
+
+    /// An ACK of a peer: it may owe an answer.
     pub(crate) fn acknowledged(
         &mut self,
         core: &mut Core,
@@ -77,9 +129,9 @@ impl Call {
         body: Option<&sip::Body>,
         now: Instant,
     ) {
-        let (caller, callee) = (self.caller, self.callee());
-        let Some(turned) = self.owed.take_if(|_| side == caller) else { return };
-        let Some(theirs) = self.exchange.answer.take() else { return };
+        let Some(owed) = self.owed.take_if(|owed| owed.by == side) else { return };
+        let Owed { offered, theirs, news, .. } = owed;
+        let other = side.other();
         let limit = core.config.limits.description_octets;
         let ours = match body::read(&sip::Headers::new(), body, limit) {
             Ok(described) => described.description,
@@ -90,8 +142,8 @@ impl Call {
                 return;
             }
         };
-        let local = self.local_media(core, callee, callee, theirs.media.len());
-        let translation = match sdp::translate::answer(&ours, &turned, &local) {
+        let local = self.local_media(core, other, other, theirs.media.len());
+        let translation = match sdp::translate::answer(&ours, &offered, &local) {
             Ok(translation) => translation,
             Err(refusal) => {
                 core.counters.descriptions_refused += 1;
@@ -99,19 +151,24 @@ impl Call {
                 return;
             }
         };
-        // The callee has had its answer; what the translation has for it is not sent.
-        let sent = self.legs.of(callee).sent.clone();
-        self.adopt(core, caller, &translation, now);
-        self.legs.of_mut(callee).sent = sent;
-        let less = turned.media.iter().zip(&translation.media).any(|(a, b)| differs(a, b));
+        // The other side has had its answer; what the translation has for it is not sent.
+        let sent = self.legs.of(other).sent.clone();
+        self.adopt(core, side, &translation, now);
+        self.legs.of_mut(other).sent = sent;
+        let role = self.role(other);
+        let less = offered.media.iter().zip(&translation.media).any(|(a, b)| differs(role, a, b));
+        let offerer = self.exchange.offerer.unwrap_or(Side::Standard);
         let (offer, answer) =
-            if caller == Side::Standard { (ours.clone(), theirs) } else { (theirs, ours.clone()) };
-        let offerer = Some(Side::Standard);
-        self.exchange = Exchange { offerer, offer: Some(offer), answer: Some(answer) };
+            if side == offerer { (ours.clone(), theirs) } else { (theirs, ours.clone()) };
+        self.exchange =
+            Exchange { offerer: Some(offerer), offer: Some(offer), answer: Some(answer) };
         self.show_activity(core);
-        if less {
-            core.explain(self.id, "the caller takes less than the callee: the callee is told");
-            self.align_callee(core, ours, now);
+        if less || news {
+            core.explain(
+                self.id,
+                format!("the answer in the ACK changes something: {other} is told"),
+            );
+            self.align(core, side, ours, now);
         } else {
             self.connectivity_changed(core, now);
         }
@@ -126,19 +183,23 @@ impl Call {
     }
 }
 
-/// Whether the callee's leg has become another one than the callee has agreed to.
-fn differs(before: &MediaOutcome, now: &MediaOutcome) -> bool {
+/// Whether a side's leg has become another one than that side has agreed to.
+fn differs(role: sdp::translate::Side, before: &MediaOutcome, now: &MediaOutcome) -> bool {
     if before.outcome != Became::Mapped {
         return false;
     }
-    match (&before.b, &now.b) {
+    let leg = |m: &'_ MediaOutcome| match role {
+        sdp::translate::Side::A => m.a.clone(),
+        sdp::translate::Side::B => m.b.clone(),
+    };
+    match (leg(before), leg(now)) {
         (Some(before), Some(now)) if now.accepted => {
             let numbers = |m: &sdp::AgreedMedia| {
                 let mut numbers: Vec<u8> = m.codecs.iter().map(|c| c.send_pt).collect();
                 numbers.sort_unstable();
                 numbers
             };
-            before.direction != now.direction || numbers(before) != numbers(now)
+            before.direction != now.direction || numbers(&before) != numbers(&now)
         }
         _ => true,
     }

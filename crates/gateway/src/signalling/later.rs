@@ -232,7 +232,7 @@ impl Call {
             self.end_with(
                 core,
                 None,
-                "the callee does not take what the caller answered",
+                "the other side does not take what the ACK answered",
                 &told,
                 now,
             );
@@ -281,21 +281,22 @@ impl Call {
         self.pass_on(core, later, offered, lync, now);
     }
 
-    /// The callee is offered what the caller's answer has left.
-    pub(super) fn align_callee(
+    /// The other side is offered what the answer in an ACK has left.
+    pub(super) fn align(
         &mut self,
         core: &mut Core,
+        from: Side,
         offer: SessionDescription,
         now: Instant,
     ) {
-        let (caller, callee) = (self.caller, self.callee());
+        let to = from.other();
         let Some(context) = &self.context else { return };
-        let local = self.local_media(core, callee, caller, offer.media.len());
-        match sdp::translate::reoffer(&offer, sdp::translate::Side::A, context, &local) {
+        let local = self.local_media(core, to, from, offer.media.len());
+        match sdp::translate::reoffer(&offer, self.role(from), context, &local) {
             Ok(offered) => {
                 let stage = Stage::Opening;
                 let later = Later { asked: None, offer, stage, deadline: None, must: true };
-                self.pass_on(core, later, offered, callee, now);
+                self.pass_on(core, later, offered, to, now);
             }
             Err(refusal) => self.end_joined(core, &refusal, now),
         }
@@ -380,17 +381,6 @@ impl Call {
         let _ = core.agent(side).respond(id, StatusCode::OK, headers, body, now);
     }
 
-    /// A re-INVITE without a description asks for ours (RFC 3261 §14.2).
-    fn offer_again(&self, core: &mut Core, side: Side, id: RequestId, now: Instant) {
-        match &self.legs.of(side).sent {
-            Some(sent) => {
-                let body = Some(sip::Body::sdp(sent.to_string()));
-                let _ = core.agent(side).respond(id, StatusCode::OK, Headers::new(), body, now);
-            }
-            None => answer(core, side, id, StatusCode::NOT_ACCEPTABLE_HERE, None, now),
-        }
-    }
-
     /// Whether ICE has come to its end on every stream of a leg that uses it.
     pub(super) fn is_connected(&self, side: Side) -> bool {
         self.streams
@@ -400,7 +390,7 @@ impl Call {
             .all(|end| end.ice().is_none() || end.pairs.is_some())
     }
 
-    fn role(&self, side: Side) -> sdp::translate::Side {
+    pub(super) fn role(&self, side: Side) -> sdp::translate::Side {
         if side == self.caller { sdp::translate::Side::A } else { sdp::translate::Side::B }
     }
 
@@ -425,7 +415,7 @@ fn says_the_same(new: &SessionDescription, old: &SessionDescription) -> bool {
     new.media.len() == old.media.len() && new.media.iter().zip(&old.media).all(alike)
 }
 
-fn answer(
+pub(super) fn answer(
     core: &mut Core,
     side: Side,
     id: RequestId,

@@ -322,6 +322,13 @@ impl Endpoint {
         self.waiting = Some(id);
     }
 
+    /// Asks for an offer, to be answered with a direction.
+    pub(crate) fn ask_again(&mut self, direction: sdp::Direction, now: Instant) {
+        self.direction = direction;
+        let id = self.ua.reinvite(self.call.unwrap(), Headers::new(), None, now).unwrap();
+        self.waiting = Some(id);
+    }
+
     /// A later offer with one more stream.
     pub(crate) fn add_video(&mut self, now: Instant) {
         self.open(StreamKind::Video, ice::Role::Controlling, now);
@@ -529,8 +536,12 @@ impl Endpoint {
                 if self.waiting == Some(id) {
                     self.waiting = None;
                     if response.status.is_success() {
-                        self.ua.ack(session.unwrap(), Headers::new(), None, now).unwrap();
-                        self.accepted(&response, now);
+                        if self.pending.is_none() {
+                            self.answer_in_ack(session.unwrap(), &response, now);
+                        } else {
+                            self.ua.ack(session.unwrap(), Headers::new(), None, now).unwrap();
+                            self.accepted(&response, now);
+                        }
                     }
                 }
                 self.responses.push(response);
@@ -629,10 +640,15 @@ impl Endpoint {
     }
 
     /// The 2xx has the offer; the ACK has the answer, where there is one.
-    fn answer_in_ack(&mut self, session: sip::SessionId, response: &sip::Response, now: Instant) {
+    pub(crate) fn answer_in_ack(
+        &mut self,
+        session: sip::SessionId,
+        response: &sip::Response,
+        now: Instant,
+    ) {
         let offer = sdp::SessionDescription::parse(&response.body).unwrap();
         self.offers.push(offer.clone());
-        for view in offer.media_views() {
+        for view in offer.media_views().skip(self.streams.len()) {
             let video = view.kind() == sdp::MediaKind::Video;
             let kind = if video { StreamKind::Video } else { StreamKind::Audio };
             self.open(kind, ice::Role::Controlled, now);

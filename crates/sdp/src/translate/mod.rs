@@ -120,6 +120,21 @@ pub fn turn(
     delayed::turn(answer, offered, local)
 }
 
+/// What the other side said last, as an offer for the side that asks for one in a running session
+/// (RFC 3264 §8). As [`turn`]ed: what it is answered is for nobody.
+///
+/// # Errors
+///
+/// As [`reoffer`].
+pub fn again(
+    said: &SessionDescription,
+    by: Side,
+    context: &Context,
+    local: &[LocalMedia],
+) -> Result<OfferTranslation, Refusal> {
+    Ok(OfferTranslation { turned: true, ..reoffer(said, by, context, local)? })
+}
+
 /// Translates the answer to a translated offer back to the side that offered.
 ///
 /// `local` is our side of the leg toward the offerer, indexed by the sections of its offer.
