@@ -22,7 +22,9 @@ expect_few_requests() { # SECONDS
     expect "${asked:-0} keyframes asked for at SIPE in $1 s: few" "$((${asked:-0} <= 2 * $1 + 1))" equals 1
 }
 
-# The call is set up under the loss, and the picture keeps coming for ten seconds.
+# The call is set up under the loss, and the picture keeps coming for ten seconds: at SIPE at both
+# levels; at the room where an intra picture of SIPE's, of some ten packets, still comes through
+# whole (at 30 % one in thirty does, and nothing is sent twice), else it is told what the room had.
 lossy_call() { # PERCENT
     local loss=$1 since=$SECONDS part pictures before
     echo "  $loss % lost"
@@ -37,7 +39,12 @@ lossy_call() { # PERCENT
     sleep 1
     for part in 1 2; do
         before=$(pictures_at_alice)
-        expect_picture_at_room
+        if [ "$loss" -le 10 ]; then
+            expect_picture_at_room
+        else
+            sleep 4
+            echo "  the room shows a new picture of SIPE's: $(baresip snapshot room >/dev/null && echo yes || echo no)"
+        fi
         sleep 3
         pictures=$(pictures_at_alice)
         expect "pictures at SIPE, part $part" "$((pictures - before))" at-least 8
