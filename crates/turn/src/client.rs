@@ -5,7 +5,8 @@ mod responses;
 
 use bytes::Bytes;
 use linkspan_stun::{
-    Class, Dialect, Due, IntegrityKey, Message, Method, Retransmission, TransactionId,
+    Class, Dialect, Due, IntegrityKey, Message, Method, PasswordAlgorithm, Retransmission,
+    TransactionId,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -58,6 +59,7 @@ pub struct TurnClient {
     realm: Vec<u8>,
     nonce: Vec<u8>,
     key: Option<IntegrityKey>,
+    offer: Offer,
     transactions: Vec<Transaction>,
     /// Permissions by address, with when they are to be refreshed.
     permissions: BTreeMap<IpAddr, Permission>,
@@ -67,6 +69,15 @@ pub struct TurnClient {
     sequence: Option<([u8; 20], u32)>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<ClientEvent>,
+}
+
+/// What the server's challenge offered beyond RFC 5389 (RFC 8489 §9.2.5).
+#[derive(Clone, Debug, Default)]
+struct Offer {
+    /// Its PASSWORD-ALGORITHMS, which goes back as it came, and the choice from it.
+    algorithm: Option<(Vec<u8>, PasswordAlgorithm)>,
+    /// It wants USERHASH in the place of USERNAME.
+    hides_username: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -125,6 +136,7 @@ impl TurnClient {
             realm: Vec::new(),
             nonce: Vec::new(),
             key: None,
+            offer: Offer::default(),
             transactions: Vec::new(),
             permissions: BTreeMap::new(),
             channels: Vec::new(),

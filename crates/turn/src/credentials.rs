@@ -108,6 +108,16 @@ impl Users {
         self.secrets.iter().map(|secret| time_limited_password(secret, username)).collect()
     }
 
+    /// The names that do not expire.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.fixed.keys().map(Vec::as_slice)
+    }
+
+    /// Whether anybody may come whose name is not known beforehand.
+    pub(crate) fn has_secrets(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
     /// The name that quotas go by: of time-limited credentials the part behind the expiry, so
     /// that new credentials give no new quota.
     pub(crate) fn quota_name<'u>(&self, username: &'u [u8]) -> &'u [u8] {

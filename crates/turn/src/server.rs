@@ -9,7 +9,7 @@ mod requests;
 
 use bytes::Bytes;
 use linkspan_stun::{
-    AttributeType, Class, Dialect, IntegrityKey, Message, MessageBuilder, Method, TransactionId,
+    AttributeType, Class, Dialect, Message, MessageBuilder, Method, TransactionId,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -23,7 +23,7 @@ pub use forward::Forward;
 
 use crate::{InputError, Received, Transmit, Transport, ms as framing};
 use allocation::{Allocation, Reservation};
-use auth::Nonces;
+use auth::{Nonces, Signer, UserHashes};
 
 /// A TURN server (RFC 8656), which speaks MS-TURN on the same addresses when
 /// [`ServerConfig::ms_turn`] is set.
@@ -54,6 +54,8 @@ pub struct TurnServer {
     config: ServerConfig,
     random: ChaCha20Rng,
     nonces: Nonces,
+    /// The names behind USERHASH, made when they are first asked for.
+    user_hashes: Option<UserHashes>,
     /// Time that Unix time is counted from.
     started: Instant,
     /// Addresses of this server: not relayed to, but for relayed addresses in use.
@@ -136,6 +138,7 @@ impl TurnServer {
             nonces: Nonces::new(&key, now, config.nonce_lifetime),
             config,
             random,
+            user_hashes: None,
             started: now,
             own,
             allocations: HashMap::new(),
@@ -241,6 +244,7 @@ impl TurnServer {
 
     /// Who may use the server, to change it while it runs.
     pub fn users_mut(&mut self) -> &mut crate::Users {
+        self.user_hashes = None;
         &mut self.config.users
     }
 
@@ -279,7 +283,7 @@ impl TurnServer {
         };
         let unknown: Vec<AttributeType> = message.unknown_required(is_known).take(16).collect();
         if !unknown.is_empty() {
-            self.refuse_unknown(received, message, &unknown, Some(&authenticated.key));
+            self.refuse_unknown(received, message, &unknown, Some(&authenticated.signer));
             return;
         }
         let outcome = match message.method() {
@@ -292,7 +296,7 @@ impl TurnServer {
             _ => Err(Refusal::new(400, "Bad Request")),
         };
         if let Err(refusal) = outcome {
-            self.refuse(received, message, refusal, Some(&authenticated.key), now);
+            self.refuse(received, message, refusal, Some(&authenticated.signer), now);
         }
     }
 
@@ -312,15 +316,21 @@ impl TurnServer {
         received: &Received<'_>,
         message: &Message<'_>,
         refusal: Refusal,
-        key: Option<&IntegrityKey>,
+        signer: Option<&Signer>,
         now: Instant,
     ) {
-        let nonce = refusal.is_challenge.then(|| self.nonces.issue(received, now));
+        let features = self.features(message.dialect());
+        let nonce = refusal.is_challenge.then(|| self.nonces.issue(received, features, now));
+        let algorithms = features.is_some_and(|features| features.password_algorithms);
+        let algorithms = algorithms.then(|| self.algorithms());
         let realm = self.config.realm.clone();
-        self.answer(received, message, Class::Error, key, |answer| {
+        self.answer(received, message, Class::Error, signer, |answer| {
             answer.error_code(refusal.code, refusal.reason);
             if let Some(nonce) = &nonce {
                 answer.realm(realm.as_bytes()).nonce(nonce);
+                if let Some(algorithms) = &algorithms {
+                    answer.attribute(AttributeType::PASSWORD_ALGORITHMS, algorithms);
+                }
             }
         });
     }
@@ -330,9 +340,9 @@ impl TurnServer {
         received: &Received<'_>,
         message: &Message<'_>,
         unknown: &[AttributeType],
-        key: Option<&IntegrityKey>,
+        signer: Option<&Signer>,
     ) {
-        self.answer(received, message, Class::Error, key, |answer| {
+        self.answer(received, message, Class::Error, signer, |answer| {
             answer.error_code(420, "Unknown Attribute").unknown_attributes(unknown);
         });
     }
@@ -343,11 +353,11 @@ impl TurnServer {
         received: &Received<'_>,
         message: &Message<'_>,
         class: Class,
-        key: Option<&IntegrityKey>,
+        signer: Option<&Signer>,
         fill: impl FnOnce(&mut MessageBuilder<'_>),
     ) -> Option<Bytes> {
         let request = Request::of(message);
-        let payload = self.write_answer(received.transport, request, class, key, fill)?;
+        let payload = self.write_answer(received.transport, request, class, signer, fill)?;
         self.transmit(received, payload.clone());
         Some(payload)
     }
@@ -357,7 +367,7 @@ impl TurnServer {
         transport: Transport,
         request: Request,
         class: Class,
-        key: Option<&IntegrityKey>,
+        signer: Option<&Signer>,
         fill: impl FnOnce(&mut MessageBuilder<'_>),
     ) -> Option<Bytes> {
         let Request { dialect, method, id } = request;
@@ -373,8 +383,8 @@ impl TurnServer {
         {
             builder.software(software);
         }
-        if let Some(key) = key {
-            builder.sign(key);
+        if let Some(signer) = signer {
+            signer.sign(&mut builder);
         }
         let len = builder.finish().ok()?;
         if is_framed {
@@ -401,6 +411,9 @@ fn is_known(kind: AttributeType) -> bool {
         kind,
         AttributeType::USERNAME
             | AttributeType::MESSAGE_INTEGRITY
+            | AttributeType::MESSAGE_INTEGRITY_SHA256
+            | AttributeType::PASSWORD_ALGORITHM
+            | AttributeType::USERHASH
             | AttributeType::REALM
             | AttributeType::NONCE
             | AttributeType::CHANNEL_NUMBER

@@ -100,6 +100,10 @@ pub enum RequestError {
     /// Nobody answered.
     #[error("no answer")]
     TimedOut,
+    /// The challenge offers no password algorithm that is known, or somebody on the way took the
+    /// better one out (RFC 8489 §9.2.1).
+    #[error("no password algorithm to be trusted")]
+    BidDown,
     /// The server refused it.
     #[error("refused with {code} {reason}")]
     Refused {

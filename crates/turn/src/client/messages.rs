@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use linkspan_stun::{
-    AttributeType, Class, Dialect, MessageBuilder, Method, Retransmission, TransactionId,
+    AttributeType, Class, Dialect, MessageBuilder, Method, Retransmission, TransactionId, userhash,
 };
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -108,14 +108,28 @@ impl TurnClient {
                 message.xor_address(AttributeType::XOR_PEER_ADDRESS, peer);
             }
         }
-        if let Some(key) = &self.key {
-            message
-                .username(self.config.credentials.username())
-                .realm(&self.realm)
-                .nonce(&self.nonce)
-                .sign(key);
-        }
+        self.sign(&mut message);
         message.finish()
+    }
+
+    /// RFC 8489 §9.2.5: as the challenge asked for, or not at all before there was one.
+    fn sign(&self, message: &mut MessageBuilder<'_>) {
+        let Some(key) = &self.key else { return };
+        let username = self.config.credentials.username();
+        if self.offer.hides_username {
+            message.attribute(AttributeType::USERHASH, &userhash(username, &self.realm));
+        } else {
+            message.username(username);
+        }
+        message.realm(&self.realm).nonce(&self.nonce);
+        if let Some((offered, chosen)) = &self.offer.algorithm {
+            message
+                .attribute(AttributeType::PASSWORD_ALGORITHMS, offered)
+                .attribute(AttributeType::PASSWORD_ALGORITHM, &chosen.to_octets())
+                .sign_sha256(key);
+        } else {
+            message.sign(key);
+        }
     }
 
     /// RFC 8656 §7.1: what cannot go together is left out.

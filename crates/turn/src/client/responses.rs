@@ -1,11 +1,13 @@
 //! What the client reads.
 
-use linkspan_stun::{AttributeType, Class, IntegrityError, IntegrityKey, Message, ms};
+use linkspan_stun::{
+    AttributeType, Class, IntegrityError, Message, NonceFeatures, PasswordAlgorithm, ms,
+};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{
-    AllocateError, Allocation, CHANNEL_REFRESH, ClientEvent, PERMISSION_REFRESH, Purpose,
+    AllocateError, Allocation, CHANNEL_REFRESH, ClientEvent, Offer, PERMISSION_REFRESH, Purpose,
     RequestError, State, Transaction, TurnClient,
 };
 use crate::{InputError, Transport};
@@ -42,11 +44,17 @@ impl TurnClient {
         transaction: &Transaction,
         message: &Message<'_>,
     ) -> Result<(), InputError> {
+        let code = message.error_code().map(|error| error.code);
         match &self.key {
             Some(key) if transaction.is_signed => {
-                if message.has_integrity() {
+                let is_success = message.class() == Class::Success;
+                if message.has_integrity_sha256() && !self.is_ms() {
+                    message.verify_integrity_sha256(key)?;
+                } else if message.has_integrity() && !(is_success && self.offer.algorithm.is_some())
+                {
                     message.verify_integrity(key)?;
-                } else if message.class() == Class::Success {
+                } else if is_success || (!self.is_ms() && code == Some(400)) {
+                    // RFC 8489 §9.2.5 names 400: a forged one must not end the exchange
                     return Err(IntegrityError::Missing.into());
                 }
             }
@@ -79,12 +87,10 @@ impl TurnClient {
                     self.fail(purpose, RequestError::Refused { code, reason }, now);
                     return;
                 }
-                self.learn(realm, nonce);
-                self.request(purpose, transaction.attempts + 1, now);
+                self.try_again(transaction, message, realm, nonce, now);
             }
             (438, Some((realm, nonce))) if transaction.attempts < MAX_ATTEMPTS => {
-                self.learn(realm, nonce);
-                self.request(purpose, transaction.attempts + 1, now);
+                self.try_again(transaction, message, realm, nonce, now);
             }
             (300, _) if purpose == Purpose::Allocate => {
                 self.redirect(message.alternate_server(), now);
@@ -96,18 +102,53 @@ impl TurnClient {
         }
     }
 
-    fn learn(&mut self, realm: &[u8], nonce: &[u8]) {
-        if self.realm != realm || self.key.is_none() {
+    fn try_again(
+        &mut self,
+        transaction: &Transaction,
+        message: &Message<'_>,
+        realm: &[u8],
+        nonce: &[u8],
+        now: Instant,
+    ) {
+        let offer = if self.is_ms() { Some(Offer::default()) } else { self.offer(message, nonce) };
+        // RFC 8489 §9.2.5: once SHA-256 was used, an offer without it is not the server's.
+        let is_worse = |offer: &Offer| {
+            self.key.is_some() && self.offer.algorithm.is_some() && offer.algorithm.is_none()
+        };
+        let Some(offer) = offer.filter(|offer| !is_worse(offer)) else {
+            return self.fail(transaction.purpose, RequestError::BidDown, now);
+        };
+        let algorithm = |offer: &Offer| offer.algorithm.as_ref().map(|(_, chosen)| *chosen);
+        let is_new = self.realm != realm || algorithm(&self.offer) != algorithm(&offer);
+        if is_new || self.key.is_none() {
             self.realm = realm.to_vec();
             let credentials = &self.config.credentials;
             let (username, password) = (credentials.username(), credentials.password());
-            self.key = Some(if self.is_ms() {
-                ms::long_term_key(username, realm, password)
+            self.key = if self.is_ms() {
+                Some(ms::long_term_key(username, realm, password))
             } else {
-                IntegrityKey::long_term_md5(username, realm, password)
-            });
+                let algorithm = algorithm(&offer).unwrap_or(PasswordAlgorithm::Md5);
+                algorithm.key(username, realm, password)
+            };
         }
+        self.offer = offer;
         self.nonce = nonce.to_vec();
+        self.request(transaction.purpose, transaction.attempts + 1, now);
+    }
+
+    /// What a challenge offers; `None` when it cannot be answered (RFC 8489 §9.2.5): its algorithms
+    /// are unknown, or its nonce says that there are some and they are not there.
+    fn offer(&self, message: &Message<'_>, nonce: &[u8]) -> Option<Offer> {
+        let features = NonceFeatures::read(nonce).unwrap_or_default();
+        let algorithm = match message.attribute(AttributeType::PASSWORD_ALGORITHMS) {
+            Some(offered) => {
+                let chosen = PasswordAlgorithm::list(offered).find(|one| one.is_supported())?;
+                Some((offered.to_vec(), chosen))
+            }
+            None if features.password_algorithms => return None,
+            None => None,
+        };
+        Some(Offer { algorithm, hides_username: features.username_anonymity })
     }
 
     fn redirect(&mut self, server: Option<SocketAddr>, now: Instant) {
@@ -128,6 +169,7 @@ impl TurnClient {
                 self.key = None;
                 self.realm.clear();
                 self.nonce.clear();
+                self.offer = Offer::default();
                 self.request(Purpose::Allocate, 0, now);
                 return;
             }

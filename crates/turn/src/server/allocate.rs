@@ -213,7 +213,7 @@ impl TurnServer {
                 tuple,
                 dialect: message.dialect(),
                 username: authenticated.username.clone(),
-                key: authenticated.key.clone(),
+                signer: authenticated.signer.clone(),
                 relays,
                 expires_at,
                 lifetime,
@@ -278,11 +278,16 @@ impl TurnServer {
     fn refuse_bound(&mut self, id: u64) {
         let Some(allocation) = self.allocations.get(&id) else { return };
         if let Stage::Binding { request, .. } = &allocation.stage {
-            let (request, tuple, key) = (*request, allocation.tuple, allocation.key.clone());
-            let answer =
-                self.write_answer(tuple.transport, request, Class::Error, Some(&key), |answer| {
+            let (request, tuple, signer) = (*request, allocation.tuple, allocation.signer.clone());
+            let answer = self.write_answer(
+                tuple.transport,
+                request,
+                Class::Error,
+                Some(&signer),
+                |answer| {
                     answer.error_code(INSUFFICIENT.code, INSUFFICIENT.reason);
-                });
+                },
+            );
             self.transmit_to(tuple, answer);
         }
         self.delete(id);
@@ -296,7 +301,7 @@ impl TurnServer {
         self.deadlines.remove(&(allocation.expires_at, id));
         allocation.expires_at = now + allocation.lifetime;
         self.deadlines.insert((allocation.expires_at, id));
-        let key = allocation.key.clone();
+        let signer = allocation.signer.clone();
         let relayed: Vec<SocketAddr> = allocation.relays.iter().map(|one| one.public).collect();
         let event = ServerEvent::Allocated {
             client: tuple.remote,
@@ -310,7 +315,7 @@ impl TurnServer {
             self.write_ms_allocated(id, request)
         } else {
             let seconds = self.allocations.get(&id).map_or(0, |one| one.lifetime.as_secs());
-            self.write_answer(tuple.transport, request, Class::Success, Some(&key), |answer| {
+            self.write_answer(tuple.transport, request, Class::Success, Some(&signer), |answer| {
                 for address in relayed {
                     answer.xor_address(AttributeType::XOR_RELAYED_ADDRESS, address);
                 }

@@ -1,9 +1,10 @@
 use bytes::Bytes;
-use linkspan_stun::{Dialect, IntegrityKey, TransactionId};
+use linkspan_stun::{Dialect, TransactionId};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::auth::Signer;
 use super::{FiveTuple, Request, Usage};
 
 /// One client's relay.
@@ -12,7 +13,7 @@ pub(super) struct Allocation {
     pub(super) tuple: FiveTuple,
     pub(super) dialect: Dialect,
     pub(super) username: Vec<u8>,
-    pub(super) key: IntegrityKey,
+    pub(super) signer: Signer,
     pub(super) relays: Vec<Relay>,
     pub(super) expires_at: Instant,
     pub(super) lifetime: Duration,

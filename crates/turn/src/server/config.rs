@@ -1,3 +1,4 @@
+use linkspan_stun::PasswordAlgorithm;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -28,6 +29,13 @@ pub struct ServerConfig {
     pub hairpin: bool,
     /// SOFTWARE of answers.
     pub software: Option<String>,
+    /// How keys are made from passwords, the best first (RFC 8489 §9.2.4). Default SHA-256, then
+    /// MD5. Without MD5 clients that know only RFC 5389 stay out; an empty list says nothing of
+    /// algorithms, as a server of RFC 5389 does.
+    pub password_algorithms: Vec<PasswordAlgorithm>,
+    /// Whether clients may hide their names in USERHASH (RFC 8489 §14.4). Default true; without
+    /// effect where a secret is shared, whose users' names are not known beforehand.
+    pub username_anonymity: bool,
     /// How long a nonce is good for. Default 1 hour.
     pub nonce_lifetime: Duration,
     /// Whether MS-TURN is spoken too. Default false.
@@ -50,6 +58,8 @@ impl ServerConfig {
             policy: PeerPolicy::default(),
             hairpin: true,
             software: None,
+            password_algorithms: vec![PasswordAlgorithm::Sha256, PasswordAlgorithm::Md5],
+            username_anonymity: true,
             nonce_lifetime: Duration::from_secs(3600),
             ms_turn: false,
             limits: ServerLimits::default(),

@@ -65,7 +65,7 @@ impl TurnServer {
             return Ok(()); // its socket is being bound: the answer will come
         }
         if is_release {
-            self.answer(received, message, Class::Success, Some(&authenticated.key), |answer| {
+            self.answer(received, message, Class::Success, Some(&authenticated.signer), |answer| {
                 answer.lifetime_secs(0).xor_mapped_address(received.remote);
             });
             return Ok(());
@@ -131,9 +131,9 @@ impl TurnServer {
             // A repeated request sets the same destination again: its number need not be new.
             state.active = Some(peer);
         }
-        let key = allocation.key.clone();
+        let signer = allocation.signer.clone();
         let sequence = sequence_value(allocation);
-        self.answer(received, message, Class::Success, Some(&key), |answer| {
+        self.answer(received, message, Class::Success, Some(&signer), |answer| {
             answer.u32(AttributeType::MS_VERSION, MS_VERSION);
             answer.attribute(AttributeType::MS_SEQUENCE_NUMBER, &sequence);
         });
@@ -145,7 +145,7 @@ impl TurnServer {
         if allocation.ms.is_none() || message.username() != Some(&allocation.username) {
             return Err(InputError::NotPermitted);
         }
-        Ok(message.verify_integrity(&allocation.key)?)
+        Ok(allocation.signer.verify(message)?)
     }
 
     /// A number that was used before is a replay; clients may leave the number out.
@@ -200,8 +200,8 @@ impl TurnServer {
             answer.u32(AttributeType::MS_VERSION, MS_VERSION);
             answer.attribute(AttributeType::MS_SEQUENCE_NUMBER, &sequence);
         };
-        let key = Some(&allocation.key);
-        self.write_answer(tuple.transport, request, Class::Success, key, fill)
+        let signer = Some(&allocation.signer);
+        self.write_answer(tuple.transport, request, Class::Success, signer, fill)
     }
 }
 

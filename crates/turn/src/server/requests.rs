@@ -88,7 +88,7 @@ impl TurnServer {
         for peer in peers {
             allocation.permit(peer.ip(), now);
         }
-        self.answer(received, message, Class::Success, Some(&authenticated.key), |_| {});
+        self.answer(received, message, Class::Success, Some(&authenticated.signer), |_| {});
         Ok(())
     }
 
@@ -123,7 +123,7 @@ impl TurnServer {
         allocation.channels.insert(number, Channel { peer, expires_at: now + CHANNEL_LIFETIME });
         allocation.numbers.insert(peer, number);
         allocation.permit(peer.ip(), now);
-        self.answer(received, message, Class::Success, Some(&authenticated.key), |_| {});
+        self.answer(received, message, Class::Success, Some(&authenticated.signer), |_| {});
         Ok(())
     }
 
@@ -155,7 +155,7 @@ impl TurnServer {
         lifetime: Duration,
     ) {
         let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
-        self.answer(received, message, Class::Success, Some(&authenticated.key), |answer| {
+        self.answer(received, message, Class::Success, Some(&authenticated.signer), |answer| {
             answer.lifetime_secs(seconds);
         });
     }
