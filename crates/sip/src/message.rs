@@ -397,9 +397,6 @@ fn request_line(line: &str) -> Result<StartLine<'_>, ParseError> {
     if !lex::is_token(method) {
         return Err(fail(ParseErrorKind::Method, 0));
     }
-    if uri.is_empty() || uri.bytes().any(|octet| octet <= b' ' || octet == 0x7f) {
-        return Err(fail(ParseErrorKind::Uri, uri_at));
-    }
     if !version.eq_ignore_ascii_case("SIP/2.0") {
         return Err(fail(ParseErrorKind::Version, uri_at + uri.len() + 1));
     }

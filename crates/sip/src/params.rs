@@ -75,7 +75,7 @@ impl<'a> ParamsRef<'a> {
                 let value = lex::skip(bytes, equals + 1, lex::LWS);
                 end = match bytes.get(value) {
                     Some(b'"') => lex::quoted_end(bytes, value).unwrap_or(value),
-                    _ => lex::skip(bytes, value, lex::VALUE),
+                    _ => lex::skip_long(bytes, value, lex::VALUE),
                 };
                 if end == value {
                     return Some(equals);

@@ -39,10 +39,13 @@ impl<'a> UriRef<'a> {
     ///
     /// [`ValueError`] with the offset of the first octet that does not belong.
     pub fn parse(text: &'a str) -> Result<Self, ValueError> {
-        let colon =
-            memchr::memchr(b':', text.as_bytes()).ok_or(ValueError::new(URI, "a scheme", 0))?;
+        let colon = match text.as_bytes() {
+            [_, _, _, b':', ..] => 3,
+            text => memchr::memchr(b':', text).ok_or(ValueError::new(URI, "a scheme", 0))?,
+        };
         let (scheme, rest) = (text.get(..colon).unwrap_or(""), text.get(colon + 1..).unwrap_or(""));
-        if !is_sip_scheme(scheme) && !is_scheme(scheme) {
+        let sip = is_sip_scheme(scheme);
+        if !sip && !is_scheme(scheme) {
             return Err(ValueError::new(URI, "a scheme", 0));
         }
         let mut uri = Self {
@@ -56,7 +59,7 @@ impl<'a> UriRef<'a> {
             headers: None,
         };
         let at = colon + 1;
-        if is_sip_scheme(scheme) {
+        if sip {
             uri.parse_sip(rest, at)?;
         } else if scheme.eq_ignore_ascii_case("tel") {
             uri.parse_tel(rest, at)?;
@@ -78,7 +81,7 @@ impl<'a> UriRef<'a> {
         if let Some(sign) = memchr::memchr(b'@', bytes) {
             let info = rest.get(..sign).unwrap_or("");
             check(info, lex::USER, at, "an octet of the user part")?;
-            let colon = memchr::memchr(b':', info.as_bytes());
+            let colon = info.bytes().position(|octet| octet == b':');
             let user = info.get(..colon.unwrap_or(info.len())).unwrap_or("");
             let password = colon.and_then(|colon| info.get(colon + 1..));
             if user.is_empty() {
@@ -508,7 +511,7 @@ fn is_scheme(scheme: &str) -> bool {
 /// Every octet of the class, and every "%" an escape.
 fn check(text: &str, class: u8, at: usize, expected: &'static str) -> Result<(), ValueError> {
     let bytes = text.as_bytes();
-    let mut i = lex::skip(bytes, 0, class);
+    let mut i = lex::skip_long(bytes, 0, class);
     while let Some(&octet) = bytes.get(i) {
         if octet != b'%' {
             return Err(ValueError::new(URI, expected, at + i));

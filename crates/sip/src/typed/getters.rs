@@ -63,7 +63,7 @@ macro_rules! getters {
             let value = self.one(HeaderName::CallId);
             match value {
                 Some(value)
-                    if value.is_empty() || lex::find_not(value.as_bytes(), lex::WORD).is_some() =>
+                    if value.is_empty() || lex::find_not_long(value.as_bytes(), lex::WORD).is_some() =>
                 {
                     Err(HeaderError::new("Call-ID", "a word", 0))
                 }

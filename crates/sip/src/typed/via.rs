@@ -36,12 +36,10 @@ impl<'a> Via<'a> {
     pub fn parse(text: &'a str) -> Result<Self, ValueError> {
         let text = lex::trim(text);
         let at = |rest: &str| text.len() - rest.len();
-        // sent-protocol = protocol-name SLASH protocol-version SLASH transport
-        let (name, rest) = token_before(text, b'/').ok_or(fail("SIP", 0))?;
-        let (version, rest) = token_before(rest, b'/').ok_or_else(|| fail("2.0", at(rest)))?;
-        if !name.eq_ignore_ascii_case("SIP") || version != "2.0" {
-            return Err(fail("SIP/2.0", 0));
-        }
+        let rest = match text.strip_prefix("SIP/2.0/") {
+            Some(rest) => rest,
+            None => behind_version(text)?,
+        };
         let rest = lex::trim_start(rest);
         let len = lex::find_not(rest.as_bytes(), lex::TOKEN).unwrap_or(rest.len());
         let transport = rest.get(..len).unwrap_or("");
@@ -129,6 +127,17 @@ pub(crate) const MAGIC_COOKIE: &str = "z9hG4bK";
 
 fn has_cookie(branch: &str) -> bool {
     branch.get(..MAGIC_COOKIE.len()).is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
+}
+
+/// sent-protocol = protocol-name SLASH protocol-version SLASH transport, up to the transport.
+fn behind_version(text: &str) -> Result<&str, ValueError> {
+    let (name, rest) = token_before(text, b'/').ok_or(fail("SIP", 0))?;
+    let version_at = text.len() - rest.len();
+    let (version, rest) = token_before(rest, b'/').ok_or_else(|| fail("2.0", version_at))?;
+    if !name.eq_ignore_ascii_case("SIP") || version != "2.0" {
+        return Err(fail("SIP/2.0", 0));
+    }
+    Ok(rest)
 }
 
 fn token_before(text: &str, separator: u8) -> Option<(&str, &str)> {
