@@ -3,6 +3,7 @@ mod gathering;
 mod no_ice;
 mod nomination;
 mod relays;
+mod reminders;
 mod requests;
 mod responses;
 mod transactions;
@@ -425,6 +426,7 @@ impl Agent {
         self.expire_transactions(now);
         self.tend_relays(now);
         self.conclude(now);
+        self.remind(now);
         self.send_checks(now);
         self.keep_up(now);
         self.permit_waiting(now);

@@ -80,6 +80,9 @@ pub struct AgentConfig {
     /// there is patience for. All pairs together send no more than a hundred pairs would with
     /// seven each, which is what RFC 8445 §6.1.2.5 and RFC 8489 allow.
     pub rc: u32,
+    /// How long a check waits for its answer after its last transmission, in units of the first
+    /// interval, RFC 8489 §6.2.1 `Rm`. Default 16.
+    pub rm: u32,
     /// Regular nomination: how long after the first success a better pair may still come. The best
     /// pair of all is nominated at once. Default 500 ms; 3 s in MS-ICE2 ([MS-ICE] 3.1.6.2).
     pub nomination_delay: Duration,
@@ -114,6 +117,7 @@ impl AgentConfig {
             rto: Duration::from_millis(500),
             rto_max: Duration::from_millis(500),
             rc: if ms { 40 } else { 64 },
+            rm: 16,
             nomination_delay: Duration::from_millis(if ms { 3000 } else { 500 }),
             patience: Duration::from_millis(if ms { 10_000 } else { 39_500 }),
             keepalive: Duration::from_secs(15),

@@ -34,6 +34,8 @@ pub(crate) struct Stream {
     /// Regular nomination: no better pair is waited for after this.
     pub(crate) decide_at: Option<Instant>,
     pub(crate) is_decision_due: bool,
+    /// When what has succeeded is checked once more.
+    pub(crate) remind_at: Option<Instant>,
     /// RFC 8863: no failure before.
     pub(crate) give_up_at: Option<Instant>,
     pub(crate) is_impatient: bool,
@@ -73,6 +75,8 @@ pub(crate) struct Selected {
     pub(crate) keep_at: Option<Instant>,
     /// RFC 7675 §5.1.
     pub(crate) expires_at: Option<Instant>,
+    /// How often it is still checked so that the peer notices too.
+    pub(crate) reminders: u8,
 }
 
 /// A check that came before the peer's credentials (RFC 8445 §7.3).
@@ -103,6 +107,7 @@ impl Stream {
             peer_version: None,
             decide_at: None,
             is_decision_due: false,
+            remind_at: None,
             give_up_at: None,
             is_impatient: false,
             is_extended: false,
@@ -167,6 +172,7 @@ impl Stream {
         self.reflexives.clear();
         self.decide_at = None;
         self.is_decision_due = false;
+        self.remind_at = None;
         for component in &mut self.components {
             if let Some(selected) = &mut component.selected {
                 selected.index = None;
@@ -180,6 +186,7 @@ impl Stream {
     pub(crate) fn end(&mut self) {
         self.is_failed = true;
         self.decide_at = None;
+        self.remind_at = None;
         self.give_up_at = None;
         for selected in self.components.iter_mut().filter_map(|c| c.selected.as_mut()) {
             selected.keep_at = None;

@@ -153,6 +153,65 @@ fn a_role_conflict_is_repaired() {
     }
 }
 
+/// An agent that sends a check three times, as libnice does, and nominates aggressively.
+fn hasty(role: Role) -> AgentConfig {
+    let nomination = Nomination::Aggressive;
+    AgentConfig { rc: 3, rm: 1, nomination, ..AgentConfig::new(Dialect::MsIce2, role) }
+}
+
+/// True for a check that the peer of port 5002 sends.
+fn is_check_of_rtcp(from: std::net::SocketAddr, octets: &[u8]) -> bool {
+    from == "192.0.2.1:5002".parse().unwrap() && octets.starts_with(&[0, 1])
+}
+
+#[test]
+fn a_peer_that_gave_up_its_nomination_is_reminded() {
+    let config = AgentConfig::new(Dialect::MsIce2, Role::Controlled);
+    let mut world = world((hasty(Role::Controlling), config), (1, 2), 1, 1, Link::default());
+    // RTP is nominated; of RTCP our check succeeds, and all those of the peer are lost.
+    world.loses = |at, from, octets| at < ms(3500) && is_check_of_rtcp(from, octets);
+    connect(&mut world, ms(8000));
+    assert!(world.left.is_completed() && world.right.is_completed(), "{:?}", brief(&world.right));
+    let early = world.right.time_of(|e| matches!(e, IceEvent::ComponentConnected { .. })).unwrap();
+    assert!(early < ms(100), "RTP did not wait: {early:?}");
+    assert!(world.elapsed() < ms(4200), "{:?}", world.elapsed());
+}
+
+#[test]
+fn a_peer_that_missed_every_answer_is_reminded() {
+    for role in [Role::Controlling, Role::Controlled] {
+        let config = AgentConfig::new(Dialect::MsIce2, role.reversed());
+        let mut world = world((hasty(role), config), (1, 2), 1, 1, Link::default());
+        // Answers to the peer's checks of RTCP: ours succeed, and the peer's nominate at our side.
+        world.loses = |at, from, octets| {
+            at < ms(2500)
+                && from == "198.51.100.1:5002".parse().unwrap()
+                && octets.starts_with(&[1, 1])
+        };
+        connect(&mut world, ms(8000));
+        let brief = (brief(&world.left), brief(&world.right));
+        assert!(world.left.is_completed() && world.right.is_completed(), "{role:?}: {brief:#?}");
+    }
+}
+
+#[test]
+fn hasty_peers_connect_at_30_percent_loss() {
+    let mut failed = Vec::new();
+    for seed in 0..seeds() * 25 {
+        for role in [Role::Controlling, Role::Controlled] {
+            let config = AgentConfig::new(Dialect::MsIce2, role.reversed());
+            let link = Link { loss: 0.3, jitter: ms(10), ..Link::default() };
+            let mut world = world((hasty(role), config), (2, 2), 1, seed, link);
+            connect(&mut world, ms(15_000));
+            if !(world.left.is_completed() && world.right.is_completed()) {
+                failed.push((seed, role, brief(&world.left), brief(&world.right)));
+            }
+        }
+    }
+    let first = failed.first();
+    assert!(failed.is_empty(), "{} of {}: {first:#?}", failed.len(), seeds() * 50);
+}
+
 /// Names of the events with their times.
 fn brief(peer: &Peer) -> Vec<String> {
     let name = |event: &IceEvent| format!("{event:?}").chars().take(70).collect::<String>();

@@ -198,7 +198,12 @@ impl TurnClient {
     /// [`VerbError`] without an allocation, for a peer of another family, or past the limit.
     pub fn bind_channel(&mut self, peer: SocketAddr, now: Instant) -> Result<(), VerbError> {
         self.check_peer(peer)?;
-        if self.channels.iter().any(|channel| channel.peer == peer) {
+        let known = self.channels.iter().find(|channel| channel.peer == peer).copied();
+        if let Some(Channel { number, is_bound, .. }) = known {
+            let purpose = Purpose::Channel(number, peer);
+            if !is_bound && self.is_idle(purpose) {
+                self.request(purpose, 0, now);
+            }
             return Ok(());
         }
         if self.channels.len() >= self.config.max_peers {

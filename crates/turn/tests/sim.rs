@@ -570,6 +570,29 @@ fn replayed_and_forged_packets_change_nothing() {
 }
 
 #[test]
+fn an_active_destination_without_its_confirmation_is_heard_all_the_same() {
+    let mut world = World::new(18, Link::default(), |_| {});
+    world.dialect = ClientDialect::MsTurn;
+    let client = world.allocate();
+    let peer = address(PEER);
+    world.clients[client].send(peer, b"first").unwrap();
+    world.run(Duration::from_secs(1), |_| false);
+    world.clients[client].bind_channel(peer, world.now).unwrap();
+    let request = world.clients[client].poll_transmit().unwrap();
+    world.network.set_link(Link { loss: 1.0, ..Link::default() });
+    world.deliver(request.local, request.remote, &request.payload);
+    let has_failed = |event: &ClientEvent| matches!(event, ClientEvent::ChannelFailed { .. });
+    assert!(world.run(Duration::from_secs(60), |world| world.has(has_failed)));
+    world.network.set_link(Link::default());
+    // The server sends without a header now, and takes either form.
+    world.clients[client].send(peer, b"second").unwrap();
+    world.run(Duration::from_secs(1), |_| false);
+    assert_eq!(world.data(client), [b"FIRST".to_vec(), b"SECOND".to_vec()]);
+    world.clients[client].bind_channel(peer, world.now).unwrap();
+    assert!(world.run(Duration::from_secs(5), |world| world.has(is_bound)));
+}
+
+#[test]
 fn a_second_allocation_on_the_same_five_tuple_is_refused() {
     let mut world = World::new(17, Link::default(), |_| {});
     world.allocate();

@@ -58,7 +58,9 @@ impl Agent {
             // No place in a check list, and none that is open.
             let index = Some(usize::MAX);
             let (keep_at, expires_at) = (None, None);
-            component.selected = Some(Selected { pair: pair.clone(), index, keep_at, expires_at });
+            let pair = pair.clone();
+            let selected = Selected { pair, index, keep_at, expires_at, reminders: 0 };
+            component.selected = Some(selected);
         }
         self.bind_relay(pair.local, pair.remote, now);
         self.events.push_back(IceEvent::ComponentConnected { stream, component, pair });

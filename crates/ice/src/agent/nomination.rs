@@ -26,7 +26,9 @@ impl Agent {
             index: Some(index),
             keep_at: self.first_keepalive(now),
             expires_at: self.consent_of().map(|consent| now + consent.expiry),
+            reminders: self.reminders(),
         };
+        self.expect_reminder(stream, now);
         let Some(this) = self.streams.get_mut(stream) else { return };
         if let Some(component) = this.component_mut(component) {
             component.selected = Some(selected);

@@ -9,7 +9,8 @@ use crate::{
 use bytes::Bytes;
 use linkspan_stun::{Class, MessageBuilder, Method, RetransmissionConfig, TransactionId};
 use linkspan_turn::{
-    Allocation, ClientConfig, ClientDialect, ClientEvent, Forward, TurnClient, VerbError, Wrapped,
+    Allocation, ClientConfig, ClientDialect, ClientEvent, Forward, RequestError, TurnClient,
+    VerbError, Wrapped,
 };
 use rand_core::Rng;
 use std::collections::VecDeque;
@@ -360,6 +361,14 @@ impl Agent {
                 self.fail_relayed(stream, &relayed, None);
                 self.lose_relayed(stream, &relayed);
             }
+            ClientEvent::ChannelFailed { peer, error: RequestError::TimedOut } => {
+                // As long as data go there it is worth another try; until then they take the longer
+                // header.
+                let relayed = relay.relayed.clone();
+                if self.selects(stream, &relayed, peer) {
+                    relayed.into_iter().for_each(|relayed| self.bind_relay(relayed, peer, now));
+                }
+            }
             ClientEvent::Released => relay.relayed.clear(),
             // Data are taken by `unwrap` before; a channel only shortens the header.
             _ => {}
@@ -449,6 +458,13 @@ impl Agent {
             .map(|(number, _)| number)
             .collect();
         lost.into_iter().for_each(|component| self.lose_consent(stream, component));
+    }
+
+    /// True when a component's selected pair goes from there to a peer.
+    fn selects(&self, stream: usize, relayed: &[SocketAddr], peer: SocketAddr) -> bool {
+        let components = self.streams.get(stream).map_or(&[][..], |this| &this.components);
+        let mut selected = components.iter().filter_map(|component| component.selected.as_ref());
+        selected.any(|s| relayed.contains(&s.pair.local) && s.pair.remote == peer)
     }
 
     fn drain_relay(&mut self, index: usize) {

@@ -123,6 +123,8 @@ impl Agent {
         if this.decide_at.is_none() && !this.is_decision_due {
             this.decide_at = Some(now + delay);
         }
+        self.expect_reminder(stream, now);
+        let Some(this) = self.streams.get(stream) else { return };
         let names = this.pairs.get(index).and_then(|pair| this.foundations(pair));
         if let Some((local, remote)) = names.map(|(l, r)| (l.to_owned(), r.to_owned())) {
             self.thaw(Some((&local, &remote)));

@@ -213,7 +213,8 @@ impl Agent {
             Purpose::Check { .. } => {
                 let rto = self.check_rto();
                 let (rc, rto_max) = (self.check_rc(), self.config.rto_max.max(rto));
-                RetransmissionConfig { rto, rc, rto_max, ..RetransmissionConfig::default() }
+                let rm = self.config.rm;
+                RetransmissionConfig { rto, rc, rm, rto_max, ..RetransmissionConfig::default() }
             }
             // RFC 7675 §5.1: each consent check is a transaction of its own, never repeated.
             Purpose::Consent { .. } => RetransmissionConfig {

@@ -45,7 +45,7 @@ impl Agent {
             let selected = component.selected.as_ref()?;
             [selected.keep_at, selected.expires_at].into_iter().flatten().min()
         });
-        let phases = [stream.decide_at, stream.give_up_at];
+        let phases = [stream.decide_at, stream.remind_at, stream.give_up_at];
         let phases = phases.into_iter().flatten().filter(|_| stream.is_checking());
         upkeep.chain(phases).min()
     }

@@ -87,6 +87,8 @@ pub struct World {
     pub blocked: Vec<(SocketAddr, SocketAddr)>,
     /// Address translation: what goes out from the first appears from the second.
     pub nat: Vec<(SocketAddr, SocketAddr)>,
+    /// What is lost besides: by time, address it is from, and octets.
+    pub loses: fn(Duration, SocketAddr, &[u8]) -> bool,
     pub log: Vec<(Duration, SocketAddr, SocketAddr, Vec<u8>)>,
 }
 
@@ -101,6 +103,7 @@ impl World {
             right,
             blocked: Vec::new(),
             nat: Vec::new(),
+            loses: |_, _, _| false,
             log: Vec::new(),
         }
     }
@@ -119,7 +122,8 @@ impl World {
                 let from = seen.map_or(transmit.local, |(_, outside)| *outside);
                 let payload = transmit.payload.to_vec();
                 self.log.push((elapsed, from, transmit.remote, payload.clone()));
-                if !self.blocked.contains(&(from, transmit.remote)) {
+                let is_lost = (self.loses)(elapsed, from, &payload);
+                if !is_lost && !self.blocked.contains(&(from, transmit.remote)) {
                     self.network.send(self.now, from, transmit.remote, payload);
                 }
             }

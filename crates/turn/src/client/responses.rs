@@ -277,7 +277,11 @@ impl TurnClient {
                 self.events.push_back(ClientEvent::PermissionFailed { peer: peer.ip(), error });
             }
             Purpose::Channel(number, peer) => {
-                self.channels.retain(|one| one.number != number || one.peer != peer);
+                // [MS-TURN] 3.1.10: the server may have heard it all the same, and then sends what
+                // comes from that peer without a header.
+                if !self.is_ms() || error != RequestError::TimedOut {
+                    self.channels.retain(|one| one.number != number || one.peer != peer);
+                }
                 self.events.push_back(ClientEvent::ChannelFailed { peer, error });
             }
         }
