@@ -18,7 +18,8 @@ pub use config::{ClientConfig, ClientDialect, Family};
 pub use event::{AllocateError, Allocation, ClientEvent, RequestError};
 
 use crate::{
-    ChannelData, ChannelNumber, InputError, Received, Transmit, Transport, VerbError, Wrapped, ms,
+    ChannelData, ChannelNumber, ConnectionId, InputError, Received, Transmit, Transport, VerbError,
+    Wrapped, ms,
 };
 
 /// One allocation on a TURN server, seen from the client (RFC 8656; MS-TURN by
@@ -123,6 +124,9 @@ enum Purpose {
     Release,
     Permission(SocketAddr),
     Channel(ChannelNumber, SocketAddr),
+    Connect(SocketAddr),
+    /// From that end of another connection to the server.
+    Bind(ConnectionId, SocketAddr),
 }
 
 impl TurnClient {
@@ -152,10 +156,15 @@ impl TurnClient {
     ///
     /// # Errors
     ///
-    /// [`VerbError::State`] when it was called before.
+    /// [`VerbError::State`] when it was called before, [`VerbError::Transport`] for a TCP allocation
+    /// without TCP to the server.
     pub fn allocate(&mut self, now: Instant) -> Result<(), VerbError> {
         if self.state != State::Idle {
             return Err(VerbError::State);
+        }
+        let is_over_tcp = self.config.transport == Transport::Tcp && !self.is_ms();
+        if self.config.relayed_transport == Transport::Tcp && !is_over_tcp {
+            return Err(VerbError::Transport);
         }
         self.state = State::Allocating;
         self.request(Purpose::Allocate, 0, now);
@@ -197,6 +206,7 @@ impl TurnClient {
     ///
     /// [`VerbError`] without an allocation, for a peer of another family, or past the limit.
     pub fn bind_channel(&mut self, peer: SocketAddr, now: Instant) -> Result<(), VerbError> {
+        self.check_relayed(Transport::Udp)?;
         self.check_peer(peer)?;
         let known = self.channels.iter().find(|channel| channel.peer == peer).copied();
         if let Some(Channel { number, is_bound, .. }) = known {
@@ -221,6 +231,47 @@ impl TurnClient {
         let channel = Channel { number, peer, is_bound: false, refresh_at: now + CHANNEL_REFRESH };
         self.channels.push(channel);
         self.request(Purpose::Channel(number, peer), 0, now);
+        Ok(())
+    }
+
+    /// Has the server connect to a peer (RFC 6062 §4.3). [`ClientEvent::Connected`] or
+    /// [`ClientEvent::ConnectFailed`] follows. There is one connection to a peer at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError`] without a TCP allocation, for a peer of another family, or past the limit.
+    pub fn connect(&mut self, peer: SocketAddr, now: Instant) -> Result<(), VerbError> {
+        self.check_relayed(Transport::Tcp)?;
+        self.check_peer(peer)?;
+        // RFC 6062 §4.3: not again while it is under way
+        if self.is_idle(Purpose::Connect(peer)) {
+            self.check_room()?;
+            self.request(Purpose::Connect(peer), 0, now);
+        }
+        Ok(())
+    }
+
+    /// Makes another connection to the server, which the driver has opened from `local`, carry
+    /// what a peer's connection does (RFC 6062 §4.3). What comes there goes through a
+    /// [`StreamFramer`](crate::StreamFramer) of its own to [`handle_input`](Self::handle_input) until
+    /// [`ClientEvent::ConnectionBound`]; then
+    /// [`StreamFramer::into_rest`](crate::StreamFramer::into_rest) has the first of the peer's octets.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError`] without a TCP allocation, for an address in use here, or past the limit.
+    pub fn bind_connection(
+        &mut self,
+        connection: ConnectionId,
+        local: SocketAddr,
+        now: Instant,
+    ) -> Result<(), VerbError> {
+        self.check_relayed(Transport::Tcp)?;
+        if local == self.config.local || self.is_bound_from(local) {
+            return Err(VerbError::State);
+        }
+        self.check_room()?;
+        self.request(Purpose::Bind(connection, local), 0, now);
         Ok(())
     }
 
@@ -254,6 +305,7 @@ impl TurnClient {
     /// [`VerbError`] without an allocation or permission, or when the data are too long. In
     /// MS-TURN, whose Send requests are signed, only the active destination can be served here.
     pub fn wrap<'d>(&self, peer: SocketAddr, data: &'d [u8]) -> Result<Wrapped<'d>, VerbError> {
+        self.check_relayed(Transport::Udp)?;
         self.check_peer(peer)?;
         let transport = self.config.transport;
         let channel = self.channels.iter().find(|channel| channel.peer == peer);
@@ -305,7 +357,10 @@ impl TurnClient {
             self.events.push_back(ClientEvent::Data { peer, data });
             return Ok(());
         }
-        if !self.is_from_server(&received) {
+        let is_data_connection = received.remote == self.config.server
+            && received.transport == self.config.transport
+            && self.is_bound_from(received.local);
+        if !self.is_from_server(&received) && !is_data_connection {
             return Err(InputError::NotMine);
         }
         let payload = match (self.config.dialect, received.transport) {
@@ -315,6 +370,9 @@ impl TurnClient {
             _ => received.payload,
         };
         let message = Message::parse(payload, self.stun_dialect())?;
+        if message.method() == Method::ConnectionAttempt && !is_data_connection {
+            return self.handle_attempt(&message);
+        }
         if !message.class().is_response() {
             return Err(InputError::NotMine);
         }
@@ -341,8 +399,8 @@ impl TurnClient {
             match transaction.retransmission.handle_timeout(now) {
                 Due::Nothing => index += 1,
                 Due::Transmit => {
-                    let message = transaction.message.clone();
-                    self.transmit(message);
+                    let (purpose, message) = (transaction.purpose, transaction.message.clone());
+                    self.transmit_from(self.local_of(purpose), message);
                     index += 1;
                 }
                 Due::GiveUp => {
@@ -519,10 +577,40 @@ impl TurnClient {
         }
     }
 
+    /// The end of the connection that a request leaves from.
+    fn local_of(&self, purpose: Purpose) -> SocketAddr {
+        match purpose {
+            Purpose::Bind(_, local) => local,
+            _ => self.config.local,
+        }
+    }
+
+    fn is_bound_from(&self, local: SocketAddr) -> bool {
+        let mut purposes = self.transactions.iter().map(|transaction| transaction.purpose);
+        purposes.any(|purpose| matches!(purpose, Purpose::Bind(_, from) if from == local))
+    }
+
+    fn check_relayed(&self, transport: Transport) -> Result<(), VerbError> {
+        match self.state {
+            State::Allocated { .. } if self.config.relayed_transport == transport => Ok(()),
+            State::Allocated { .. } => Err(VerbError::Transport),
+            _ => Err(VerbError::State),
+        }
+    }
+
+    fn check_room(&self) -> Result<(), VerbError> {
+        let is_full = self.transactions.len() >= self.config.max_peers;
+        if is_full { Err(VerbError::Limit) } else { Ok(()) }
+    }
+
     fn transmit(&mut self, payload: Bytes) {
+        self.transmit_from(self.config.local, payload);
+    }
+
+    fn transmit_from(&mut self, local: SocketAddr, payload: Bytes) {
         self.transmits.push_back(Transmit {
             transport: self.config.transport,
-            local: self.config.local,
+            local,
             remote: self.config.server,
             payload,
         });

@@ -67,6 +67,10 @@ pub enum VerbError {
     /// The data do not fit into one message.
     #[error("data too long")]
     TooLong,
+    /// It is not for this transport: data of a TCP allocation have their own connections, and a TCP
+    /// allocation needs TCP to the server.
+    #[error("not over this transport")]
+    Transport,
     /// A table or queue is full.
     #[error("limit reached")]
     Limit,

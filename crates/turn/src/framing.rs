@@ -38,6 +38,13 @@ impl StreamFramer {
         push(&mut self.buffer, octets, self.limit)
     }
 
+    /// What waits: in a connection that was bound to a peer (RFC 6062 §4.3) the first of the
+    /// peer's octets.
+    #[must_use]
+    pub fn into_rest(self) -> Bytes {
+        self.buffer.freeze()
+    }
+
     /// The next message; `None` when it is not complete.
     ///
     /// # Errors

@@ -64,6 +64,8 @@ pub fn server(script: &[u8]) {
     config.relays.push(RelayAddress::new(LISTENER.ip()));
     config.relay_ports = 50_000..=50_015;
     config.ms_turn = true;
+    config.tcp_relay = true;
+    config.limits.connections = 3;
     config.limits.allocations = 6;
     config.limits.allocations_per_user = 5;
     config.limits.permissions = 4;
@@ -71,6 +73,7 @@ pub fn server(script: &[u8]) {
     let policy = config.policy.clone();
     let mut server = TurnServer::new(config, [0; 32], now);
     let mut bound: Vec<SocketAddr> = Vec::new();
+    let mut peers = Vec::new();
     let mut nonces: [Vec<u8>; 8] = Default::default();
     let mut rest = script;
     while let Some((&[action, who], behind)) = rest.split_first_chunk() {
@@ -107,7 +110,20 @@ pub fn server(script: &[u8]) {
                 server.handle_timeout(now);
                 assert!(server.poll_timeout().is_none_or(|at| at > now));
             }
-            _ => server.handle_disconnect(LISTENER, client),
+            _ => {
+                let connection = peers.get(usize::from(who) % peers.len().max(1)).copied();
+                let relay = bound.get(usize::from(who) % bound.len().max(1)).copied();
+                let peer = SocketAddr::new([203, 0, 113, who % 4].into(), 7000 + u16::from(who));
+                match (action >> 5, connection, relay) {
+                    (1, _, Some(relay)) => peers.extend(server.accepted(relay, peer, now)),
+                    (2 | 3, Some(one), _) => server.connected(one, action >> 5 == 2, now),
+                    (4, Some(one), _) => server.closed(one),
+                    (5, Some(one), _) => {
+                        server.carried(one, payload.len(), crate::Way::ToPeer, now);
+                    }
+                    _ => server.handle_disconnect(LISTENER, client),
+                }
+            }
         }
         let mut binds = 0;
         while let Some(event) = server.poll_event() {
@@ -122,6 +138,19 @@ pub fn server(script: &[u8]) {
                     server.bound(relay, can, now);
                 }
                 ServerEvent::Unbind { relay } => bound.retain(|one| *one != relay),
+                ServerEvent::Listen { relay } => {
+                    let can = action & 16 == 0 && !bound.contains(&relay);
+                    if can {
+                        bound.push(relay);
+                    }
+                    server.bound(relay, can, now);
+                }
+                ServerEvent::Connect { connection, peer, .. } => {
+                    assert!(policy.permits(peer.ip()) || bound.contains(&peer));
+                    peers.push(connection);
+                }
+                ServerEvent::Close { connection } => peers.retain(|one| *one != connection),
+                ServerEvent::Join { connection, .. } => assert!(peers.contains(&connection)),
                 ServerEvent::Allocated { .. } | ServerEvent::Ended { .. } => {}
             }
         }
@@ -135,6 +164,7 @@ pub fn server(script: &[u8]) {
             }
         }
         assert!(server.allocations() <= 6 && bound.len() <= 16);
+        assert!(peers.len() <= 6 * 3, "more connections than there may be");
     }
     // Everything ends by itself.
     now += Duration::from_secs(4000);
@@ -222,6 +252,8 @@ fn signed(script: &[u8], dialect: Dialect, nonce: &[u8], transport: Transport) -
         Method::Send,
         Method::SetActiveDestination,
         Method::Binding,
+        Method::Connect,
+        Method::ConnectionBind,
     ];
     let method = methods.get(usize::from(method) % methods.len()).copied();
     let id = linkspan_stun::TransactionId::new([salt; 12]);

@@ -4,6 +4,7 @@
 mod address;
 mod channel;
 mod client;
+mod connection;
 mod credentials;
 mod error;
 mod framing;
@@ -20,12 +21,13 @@ pub use client::{
     AllocateError, Allocation, ClientConfig, ClientDialect, ClientEvent, Family, RequestError,
     TurnClient,
 };
+pub use connection::ConnectionId;
 pub use credentials::{Credentials, Users};
 pub use error::{InputError, ParseError, VerbError};
 pub use framing::{FrameError, LimitError, StreamFramer};
 pub use linkspan_stun::{Received, Transmit, Transport};
 pub use policy::{Network, PeerPolicy};
 pub use server::{
-    Forward, RelayAddress, ServerConfig, ServerEvent, ServerLimits, TurnServer, Usage,
+    Forward, RelayAddress, ServerConfig, ServerEvent, ServerLimits, TurnServer, Usage, Way,
 };
 pub use wrapped::Wrapped;

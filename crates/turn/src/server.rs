@@ -2,6 +2,7 @@ mod allocate;
 mod allocation;
 mod auth;
 mod config;
+mod connections;
 mod event;
 mod forward;
 mod ms;
@@ -18,12 +19,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 pub use config::{RelayAddress, ServerConfig, ServerLimits};
+pub use connections::Way;
 pub use event::{ServerEvent, Usage};
 pub use forward::Forward;
 
 use crate::{InputError, Received, Transmit, Transport, ms as framing};
 use allocation::{Allocation, Reservation};
 use auth::{Nonces, Signer, UserHashes};
+use connections::Connections;
 
 /// A TURN server (RFC 8656), which speaks MS-TURN on the same addresses when
 /// [`ServerConfig::ms_turn`] is set.
@@ -69,6 +72,7 @@ pub struct TurnServer {
     public: HashMap<SocketAddr, u64>,
     users: HashMap<Vec<u8>, usize>,
     reservations: Vec<Reservation>,
+    connections: Connections,
     deadlines: BTreeSet<(Instant, u64)>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<ServerEvent>,
@@ -148,6 +152,7 @@ impl TurnServer {
             public: HashMap::new(),
             users: HashMap::new(),
             reservations: Vec::new(),
+            connections: Connections::default(),
             deadlines: BTreeSet::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -166,6 +171,9 @@ impl TurnServer {
             || self.events.len() >= self.config.limits.queue
         {
             return Err(InputError::QueueFull);
+        }
+        if self.connections.carries_data(&FiveTuple::of(&received)) {
+            return Err(InputError::NotMine);
         }
         match self.forward(received, now) {
             Ok(forward) => {
@@ -198,12 +206,14 @@ impl TurnServer {
         self.relay_bound(relay, is_bound, now);
     }
 
-    /// A client's TCP connection is gone, and its allocation with it.
+    /// A client's TCP connection is gone, and its allocation, or the peer's connection that it was
+    /// joined to, with it.
     pub fn handle_disconnect(&mut self, local: SocketAddr, remote: SocketAddr) {
         let tuple = FiveTuple { transport: Transport::Tcp, local, remote };
         if let Some(id) = self.clients.get(&tuple).copied() {
             self.delete(id);
         }
+        self.data_connection_gone(&tuple);
     }
 
     /// Time has passed.
@@ -217,6 +227,7 @@ impl TurnServer {
             self.deadlines.remove(&(at, id));
         }
         self.expire_reservations(now);
+        self.expire_connections(now);
     }
 
     /// The next packet to send.
@@ -233,7 +244,8 @@ impl TurnServer {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let reservations = self.reservations.iter().map(|reservation| reservation.expires_at);
-        self.deadlines.first().map(|(at, _)| *at).into_iter().chain(reservations).min()
+        let allocations = self.deadlines.first().map(|(at, _)| *at);
+        allocations.into_iter().chain(reservations).chain(self.connections.next_deadline()).min()
     }
 
     /// Number of allocations, those included whose sockets are being bound.
@@ -293,6 +305,10 @@ impl TurnServer {
                 self.handle_create_permission(received, message, &authenticated, now)
             }
             Method::ChannelBind => self.handle_channel_bind(received, message, &authenticated, now),
+            Method::Connect => self.handle_connect(received, message, &authenticated, now),
+            Method::ConnectionBind => {
+                self.handle_connection_bind(received, message, &authenticated)
+            }
             _ => Err(Refusal::new(400, "Bad Request")),
         };
         if let Err(refusal) = outcome {
@@ -424,6 +440,7 @@ fn is_known(kind: AttributeType) -> bool {
             | AttributeType::EVEN_PORT
             | AttributeType::REQUESTED_TRANSPORT
             | AttributeType::RESERVATION_TOKEN
+            | AttributeType::CONNECTION_ID
             | AttributeType::PRIORITY
             | AttributeType::USE_CANDIDATE
     )

@@ -17,6 +17,8 @@ pub struct ClientConfig {
     pub credentials: Credentials,
     /// Which protocol the server speaks. Default RFC 8656.
     pub dialect: ClientDialect,
+    /// What peers speak to the relayed address. Default UDP; TCP (RFC 6062) needs TCP to the server.
+    pub relayed_transport: Transport,
     /// Family of the relayed address. Default: the server's choice, IPv4.
     pub family: Family,
     /// Asks for an even port, and with `Some(true)` for the next one to be kept (RFC 8656 §7.1).
@@ -47,6 +49,7 @@ impl ClientConfig {
             transport: Transport::Udp,
             credentials,
             dialect: ClientDialect::Rfc8656,
+            relayed_transport: Transport::Udp,
             family: Family::Default,
             even_port: None,
             reservation_token: None,

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::ChannelNumber;
+use crate::{ChannelNumber, ConnectionId};
 
 /// What a [`TurnClient`](crate::TurnClient) tells.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -47,6 +47,46 @@ pub enum ClientEvent {
         peer: SocketAddr,
         /// The data.
         data: Bytes,
+    },
+    /// A peer can be reached over TCP: connect to the server once more, from another port, and
+    /// call [`bind_connection`](crate::TurnClient::bind_connection) within 30 seconds.
+    Connected {
+        /// The peer.
+        peer: SocketAddr,
+        /// Names its connection.
+        connection: ConnectionId,
+    },
+    /// It cannot.
+    ConnectFailed {
+        /// The peer.
+        peer: SocketAddr,
+        /// Why.
+        error: RequestError,
+    },
+    /// A peer has connected to the relayed address. To take its connection do as for
+    /// [`Connected`](Self::Connected); the server closes it otherwise.
+    ConnectionAttempt {
+        /// The peer.
+        peer: SocketAddr,
+        /// Names its connection.
+        connection: ConnectionId,
+    },
+    /// From now on the connection to the server carries the peer's octets and nothing else: what
+    /// comes behind the answer, and whatever is written to it.
+    ConnectionBound {
+        /// The peer's connection.
+        connection: ConnectionId,
+        /// This end of the connection to the server.
+        local: SocketAddr,
+    },
+    /// It does not: close it.
+    ConnectionFailed {
+        /// The peer's connection.
+        connection: ConnectionId,
+        /// This end of the connection to the server.
+        local: SocketAddr,
+        /// Why.
+        error: RequestError,
     },
     /// The allocation was given back: the end.
     Released,
@@ -100,6 +140,9 @@ pub enum RequestError {
     /// Nobody answered.
     #[error("no answer")]
     TimedOut,
+    /// The answer lacks what it must have.
+    #[error("incomplete answer")]
+    Incomplete,
     /// The challenge offers no password algorithm that is known, or somebody on the way took the
     /// better one out (RFC 8489 §9.2.1).
     #[error("no password algorithm to be trusted")]

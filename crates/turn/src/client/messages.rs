@@ -27,7 +27,7 @@ impl TurnClient {
             return; // credentials or realm of more than 65 kB: nothing that could be sent
         }
         let Some(message) = self.framed(octets) else { return };
-        self.transmit(message.clone());
+        self.transmit_from(self.local_of(purpose), message.clone());
         let transport = self.config.transport;
         self.transactions.push(Transaction {
             id,
@@ -80,6 +80,8 @@ impl TurnClient {
             Purpose::Refresh | Purpose::Release => Method::Refresh,
             Purpose::Permission(_) => Method::CreatePermission,
             Purpose::Channel(..) => Method::ChannelBind,
+            Purpose::Connect(_) => Method::Connect,
+            Purpose::Bind(..) => Method::ConnectionBind,
         };
         let mut message = MessageBuilder::new(octets, Dialect::Rfc8489, Class::Request, method, id);
         if let Some(software) = &self.config.software {
@@ -88,8 +90,12 @@ impl TurnClient {
         let lifetime = u32::try_from(self.config.lifetime.as_secs()).unwrap_or(u32::MAX);
         match purpose {
             Purpose::Allocate => {
-                // RFC 8656 §18.8: 17 is UDP
-                message.attribute(AttributeType::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+                // RFC 8656 §18.8, RFC 6062 §4.1
+                let protocol = match self.config.relayed_transport {
+                    Transport::Udp => 17,
+                    Transport::Tcp => 6,
+                };
+                message.attribute(AttributeType::REQUESTED_TRANSPORT, &[protocol, 0, 0, 0]);
                 message.lifetime_secs(lifetime);
                 self.allocate_options(&mut message);
             }
@@ -99,13 +105,16 @@ impl TurnClient {
             Purpose::Release => {
                 message.lifetime_secs(0);
             }
-            Purpose::Permission(peer) => {
+            Purpose::Permission(peer) | Purpose::Connect(peer) => {
                 message.xor_address(AttributeType::XOR_PEER_ADDRESS, peer);
             }
             Purpose::Channel(number, peer) => {
                 let [n0, n1] = number.get().to_be_bytes();
                 message.attribute(AttributeType::CHANNEL_NUMBER, &[n0, n1, 0, 0]);
                 message.xor_address(AttributeType::XOR_PEER_ADDRESS, peer);
+            }
+            Purpose::Bind(connection, _) => {
+                message.u32(AttributeType::CONNECTION_ID, connection.get());
             }
         }
         self.sign(&mut message);
@@ -134,7 +143,8 @@ impl TurnClient {
 
     /// RFC 8656 §7.1: what cannot go together is left out.
     fn allocate_options(&self, message: &mut MessageBuilder<'_>) {
-        if let Some(token) = &self.config.reservation_token {
+        let is_udp = self.config.relayed_transport == Transport::Udp;
+        if let Some(token) = self.config.reservation_token.as_ref().filter(|_| is_udp) {
             message.attribute(AttributeType::RESERVATION_TOKEN, token);
             return;
         }
@@ -150,7 +160,7 @@ impl TurnClient {
                 message.attribute(AttributeType::ADDITIONAL_ADDRESS_FAMILY, &[2, 0, 0, 0]);
             }
         }
-        if let Some(reserve) = self.config.even_port {
+        if let Some(reserve) = self.config.even_port.filter(|_| is_udp) {
             let reserve = reserve && self.config.family != Family::Both;
             let value = [if reserve { 0x80 } else { 0 }];
             message.attribute(AttributeType::EVEN_PORT, &value);

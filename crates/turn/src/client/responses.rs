@@ -10,7 +10,7 @@ use super::{
     AllocateError, Allocation, CHANNEL_REFRESH, ClientEvent, Offer, PERMISSION_REFRESH, Purpose,
     RequestError, State, Transaction, TurnClient,
 };
-use crate::{InputError, Transport};
+use crate::{ConnectionId, InputError, Transport};
 
 impl TurnClient {
     pub(super) fn handle_response(
@@ -132,8 +132,12 @@ impl TurnClient {
             };
         }
         self.offer = offer;
-        self.nonce = nonce.to_vec();
+        let kept = std::mem::replace(&mut self.nonce, nonce.to_vec());
         self.request(transaction.purpose, transaction.attempts + 1, now);
+        if matches!(transaction.purpose, Purpose::Bind(..)) {
+            // Nonces are good for one connection: this one is no use to the others.
+            self.nonce = kept;
+        }
     }
 
     /// What a challenge offers; `None` when it cannot be answered (RFC 8489 §9.2.5): its algorithms
@@ -211,6 +215,13 @@ impl TurnClient {
                     }
                 }
             }
+            Purpose::Connect(peer) => self.events.push_back(match connection_id(message) {
+                Some(connection) => ClientEvent::Connected { peer, connection },
+                None => ClientEvent::ConnectFailed { peer, error: RequestError::Incomplete },
+            }),
+            Purpose::Bind(connection, local) => {
+                self.events.push_back(ClientEvent::ConnectionBound { connection, local });
+            }
         }
     }
 
@@ -239,6 +250,26 @@ impl TurnClient {
             lifetime,
             reservation_token: token.and_then(|token| token.try_into().ok()),
         }));
+    }
+
+    /// RFC 6062 §4.4: a peer has connected.
+    pub(super) fn handle_attempt(&mut self, message: &Message<'_>) -> Result<(), InputError> {
+        let is_expected = matches!(self.state, State::Allocated { .. })
+            && self.config.relayed_transport == Transport::Tcp
+            && message.class() == Class::Indication;
+        let (true, Some(peer), Some(connection)) =
+            (is_expected, message.peer_address(), connection_id(message))
+        else {
+            return Err(InputError::Unexpected);
+        };
+        if !self.permissions.contains_key(&peer.ip()) {
+            return Err(InputError::NotPermitted);
+        }
+        if self.events.len() >= self.config.max_queue {
+            return Err(InputError::QueueFull);
+        }
+        self.events.push_back(ClientEvent::ConnectionAttempt { peer, connection });
+        Ok(())
     }
 
     fn granted(&self, message: &Message<'_>) -> Duration {
@@ -284,8 +315,19 @@ impl TurnClient {
                 }
                 self.events.push_back(ClientEvent::ChannelFailed { peer, error });
             }
+            Purpose::Connect(peer) => {
+                self.events.push_back(ClientEvent::ConnectFailed { peer, error });
+            }
+            Purpose::Bind(connection, local) => {
+                let event = ClientEvent::ConnectionFailed { connection, local, error };
+                self.events.push_back(event);
+            }
         }
     }
+}
+
+fn connection_id(message: &Message<'_>) -> Option<ConnectionId> {
+    message.u32(AttributeType::CONNECTION_ID).map(ConnectionId::new)
 }
 
 fn second_relayed(message: &Message<'_>) -> Option<SocketAddr> {

@@ -2,7 +2,7 @@
 
 use linkspan_stun::{AttributeType, Class, Dialect, Message};
 use rand_core::Rng;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use super::allocation::{
 };
 use super::auth::Authenticated;
 use super::{FiveTuple, Refusal, Request, ServerEvent, TurnServer, Usage};
-use crate::Received;
+use crate::{Received, Transport};
 
 impl TurnServer {
     pub(super) fn handle_allocate(
@@ -24,7 +24,7 @@ impl TurnServer {
         if self.repeat_answer(received, message)? {
             return Ok(());
         }
-        let wanted = self.read_request(message)?;
+        let wanted = self.read_request(received, message)?;
         self.check_quotas(&authenticated.username)?;
         let (relays, extras) = self.choose_relays(&wanted)?;
         self.create(received, message, authenticated, relays, extras, wanted.lifetime, now);
@@ -65,13 +65,19 @@ impl TurnServer {
         Ok(())
     }
 
-    fn read_request(&self, message: &Message<'_>) -> Result<Wanted, Refusal> {
+    fn read_request(
+        &self,
+        received: &Received<'_>,
+        message: &Message<'_>,
+    ) -> Result<Wanted, Refusal> {
         let bad = Refusal::new(400, "Bad Request");
-        match message.attribute(AttributeType::REQUESTED_TRANSPORT) {
-            Some([17, _, _, _]) => {}
+        let protocol = match message.attribute(AttributeType::REQUESTED_TRANSPORT) {
+            // RFC 8656 §18.8: the numbers of the IP header
+            Some([17, _, _, _]) => Transport::Udp,
+            Some([6, _, _, _]) if self.config.tcp_relay => Transport::Tcp,
             Some([_, _, _, _]) => return Err(Refusal::new(442, "Unsupported Transport Protocol")),
             _ => return Err(bad),
-        }
+        };
         let family = |kind| match message.attribute(kind) {
             None => Ok(None),
             Some([family @ (1 | 2), _, _, _]) => Ok(Some(*family)),
@@ -92,11 +98,15 @@ impl TurnServer {
         let has_clash = (token.is_some() && (even.is_some() || requested.is_some()))
             || (additional.is_some()
                 && (requested.is_some() || token.is_some() || even == Some(true)))
-            || additional == Some(1);
+            || additional == Some(1)
+            // RFC 6062 §5.1
+            || (protocol == Transport::Tcp
+                && (even.is_some() || token.is_some() || received.transport != Transport::Tcp));
         if has_clash {
             return Err(bad);
         }
         Ok(Wanted {
+            protocol,
             is_v6: requested == Some(2),
             has_additional: additional.is_some(),
             even,
@@ -120,7 +130,7 @@ impl TurnServer {
         }
         let reserve = wanted.even == Some(true);
         extras.is_even = wanted.even.is_some();
-        let relay = self.choose_port(wanted.is_v6, extras.is_even, reserve)?;
+        let relay = self.choose_port(wanted.protocol, wanted.is_v6, extras.is_even, reserve)?;
         let mut relays = vec![relay];
         if reserve {
             if self.reservations.len() >= self.config.limits.reservations {
@@ -131,7 +141,7 @@ impl TurnServer {
             extras.token = Some(token);
         }
         if wanted.has_additional {
-            match self.choose_port(true, extras.is_even, false) {
+            match self.choose_port(wanted.protocol, true, extras.is_even, false) {
                 Ok(relay) => relays.push(relay),
                 Err(_) => extras.has_no_additional = true,
             }
@@ -142,6 +152,7 @@ impl TurnServer {
     /// A port that is not in use, chosen at random (RFC 8656 §21.2.2).
     pub(super) fn choose_port(
         &mut self,
+        protocol: Transport,
         is_v6: bool,
         is_even: bool,
         with_next: bool,
@@ -167,6 +178,7 @@ impl TurnServer {
                 return Ok(Relay {
                     bind: SocketAddr::new(address.bind, port),
                     public: SocketAddr::new(address.public, port),
+                    protocol,
                     is_bound: false,
                 });
             }
@@ -198,7 +210,7 @@ impl TurnServer {
             self.relays.insert(relay.bind, id);
             self.public.insert(relay.public, id);
             if !relay.is_bound {
-                self.events.push_back(ServerEvent::Bind { relay: relay.bind });
+                self.events.push_back(relay.wanted());
             }
         }
         let quota_name = self.config.users.quota_name(&authenticated.username).to_vec();
@@ -224,6 +236,7 @@ impl TurnServer {
                 usage: Usage::default(),
                 bucket: self.config.limits.octets_per_second.map(|rate| Bucket::new(rate, now)),
                 ms,
+                connections: BTreeSet::new(),
             },
         );
         if are_bound {
@@ -249,10 +262,11 @@ impl TurnServer {
             }
             return;
         }
+        let protocol = found.protocol;
         *tries_left = tries_left.saturating_sub(1);
         let (tries_left, is_even, reserve) = (*tries_left, extras.is_even, extras.token.is_some());
         // While it is looked for, the port that is taken counts as in use.
-        let new = self.choose_port(relay.is_ipv6(), is_even, reserve);
+        let new = self.choose_port(protocol, relay.is_ipv6(), is_even, reserve);
         self.relays.remove(&relay);
         self.public.retain(|_, owner_of| *owner_of != id);
         let Some(allocation) = self.allocations.get_mut(&id) else { return };
@@ -265,7 +279,7 @@ impl TurnServer {
                     self.public.insert(found.public, id);
                 }
                 self.relays.insert(new.bind, id);
-                self.events.push_back(ServerEvent::Bind { relay: new.bind });
+                self.events.push_back(new.wanted());
             }
             _ => {
                 allocation.relays.retain(|found| found.bind != relay);
@@ -343,7 +357,8 @@ impl TurnServer {
         let Some(relay) = relay.copied() else { return };
         let next =
             |address: SocketAddr| SocketAddr::new(address.ip(), address.port().saturating_add(1));
-        let relay = Relay { bind: next(relay.bind), public: next(relay.public), is_bound: false };
+        let (bind, public) = (next(relay.bind), next(relay.public));
+        let relay = Relay { bind, public, is_bound: false, ..relay };
         let expires_at = now + RESERVATION_LIFETIME;
         self.reservations.push(Reservation { token, relay, expires_at });
         self.events.push_back(ServerEvent::Bind { relay: relay.bind });
@@ -374,6 +389,9 @@ impl TurnServer {
         let Some(allocation) = self.allocations.remove(&id) else { return };
         self.deadlines.remove(&(allocation.expires_at, id));
         self.clients.remove(&allocation.tuple);
+        for connection in &allocation.connections {
+            self.closed(*connection);
+        }
         for relay in &allocation.relays {
             self.relays.remove(&relay.bind);
             self.public.remove(&relay.public);
@@ -395,7 +413,7 @@ impl TurnServer {
         }
     }
 
-    fn transmit_to(&mut self, tuple: FiveTuple, payload: Option<bytes::Bytes>) {
+    pub(super) fn transmit_to(&mut self, tuple: FiveTuple, payload: Option<bytes::Bytes>) {
         let Some(payload) = payload else { return };
         self.transmits.push_back(crate::Transmit {
             transport: tuple.transport,
@@ -409,6 +427,7 @@ impl TurnServer {
 /// What an Allocate request asks for.
 #[derive(Debug)]
 struct Wanted {
+    protocol: Transport,
     is_v6: bool,
     has_additional: bool,
     even: Option<bool>,

@@ -1,11 +1,12 @@
 use bytes::Bytes;
 use linkspan_stun::{Dialect, TransactionId};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::auth::Signer;
-use super::{FiveTuple, Request, Usage};
+use super::{FiveTuple, Request, ServerEvent, Usage};
+use crate::{ConnectionId, Transport};
 
 /// One client's relay.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) struct Allocation {
     pub(super) usage: Usage,
     pub(super) bucket: Option<Bucket>,
     pub(super) ms: Option<MsState>,
+    /// Of a TCP allocation.
+    pub(super) connections: BTreeSet<ConnectionId>,
 }
 
 #[derive(Clone, Debug)]
@@ -49,7 +52,19 @@ pub(super) struct Extras {
 pub(super) struct Relay {
     pub(super) bind: SocketAddr,
     pub(super) public: SocketAddr,
+    /// What peers speak to it.
+    pub(super) protocol: Transport,
     pub(super) is_bound: bool,
+}
+
+impl Relay {
+    /// What the driver has to do for it.
+    pub(super) fn wanted(&self) -> ServerEvent {
+        match self.protocol {
+            Transport::Udp => ServerEvent::Bind { relay: self.bind },
+            Transport::Tcp => ServerEvent::Listen { relay: self.bind },
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -123,11 +138,28 @@ impl Bucket {
         self.level = left;
         true
     }
+
+    /// Takes what has passed already, and says how long it is in advance.
+    fn borrow(&mut self, octets: u64, now: Instant) -> Duration {
+        if self.take(octets, now) {
+            return Duration::ZERO;
+        }
+        let missing = (octets - self.level).saturating_mul(1_000_000);
+        self.level = 0;
+        // Nothing is gained until then.
+        self.at = self.at.max(now) + Duration::from_micros(missing.div_ceil(self.rate.max(1)));
+        self.at.saturating_duration_since(now)
+    }
 }
 
 impl Allocation {
     pub(super) fn is_live(&self) -> bool {
         matches!(self.stage, Stage::Live { .. })
+    }
+
+    /// What its peers speak.
+    pub(super) fn protocol(&self) -> Transport {
+        self.relays.first().map_or(Transport::Udp, |relay| relay.protocol)
     }
 
     /// The relay of a peer's family.
@@ -162,6 +194,17 @@ impl Allocation {
             self.usage.packets_over_limit += 1;
             return false;
         }
+        self.note(octets, is_sent);
+        true
+    }
+
+    /// Counts a part of a stream; says how long to wait before the next.
+    pub(super) fn pace(&mut self, octets: usize, is_sent: bool, now: Instant) -> Duration {
+        self.note(octets as u64, is_sent);
+        self.bucket.as_mut().map_or(Duration::ZERO, |bucket| bucket.borrow(octets as u64, now))
+    }
+
+    fn note(&mut self, octets: u64, is_sent: bool) {
         let (packets, total) = if is_sent {
             (&mut self.usage.packets_sent, &mut self.usage.octets_sent)
         } else {
@@ -169,7 +212,6 @@ impl Allocation {
         };
         *packets += 1;
         *total += octets;
-        true
     }
 }
 
@@ -202,5 +244,10 @@ mod tests {
         assert!(bucket.take(600, now + Duration::from_millis(200)));
         assert!(!bucket.take(1001, now + Duration::from_secs(60)));
         assert!(bucket.take(1000, now + Duration::from_secs(60)));
+        // What cannot be dropped waits: 3,000 octets are three seconds at this rate.
+        let later = now + Duration::from_secs(61);
+        assert_eq!(bucket.borrow(3000, later), Duration::from_secs(2));
+        assert_eq!(bucket.borrow(500, later), Duration::from_millis(2500));
+        assert!(bucket.take(500, later + Duration::from_secs(3)));
     }
 }

@@ -72,8 +72,10 @@ impl TurnServer {
         }
         let algorithm = self.algorithm(message)?;
         let username = self.username(message, features)?;
-        let known = self.clients.get(&FiveTuple::of(received));
-        let known = known.and_then(|id| self.allocations.get(id));
+        // A data connection goes by the allocation that it belongs to (RFC 6062 §5.4).
+        let known = self.clients.get(&FiveTuple::of(received)).copied();
+        let known = known.or_else(|| self.connections.owner(message));
+        let known = known.and_then(|id| self.allocations.get(&id));
         if let Some(allocation) = known {
             if allocation.username != username || allocation.dialect != message.dialect() {
                 // RFC 8656 §5: as the one who made the allocation, or not at all; but the

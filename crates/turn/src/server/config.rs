@@ -38,6 +38,10 @@ pub struct ServerConfig {
     pub username_anonymity: bool,
     /// How long a nonce is good for. Default 1 hour.
     pub nonce_lifetime: Duration,
+    /// Whether clients may have TCP allocations (RFC 6062): the driver then answers
+    /// [`ServerEvent::Listen`](crate::ServerEvent::Listen) and
+    /// [`ServerEvent::Connect`](crate::ServerEvent::Connect). Default false, which refuses them with 442.
+    pub tcp_relay: bool,
     /// Whether MS-TURN is spoken too. Default false.
     pub ms_turn: bool,
     /// What may be used up.
@@ -61,6 +65,7 @@ impl ServerConfig {
             password_algorithms: vec![PasswordAlgorithm::Sha256, PasswordAlgorithm::Md5],
             username_anonymity: true,
             nonce_lifetime: Duration::from_secs(3600),
+            tcp_relay: false,
             ms_turn: false,
             limits: ServerLimits::default(),
         }
@@ -95,11 +100,15 @@ pub struct ServerLimits {
     pub permissions: usize,
     /// Channels of one allocation; one more is refused with 508. Default 128.
     pub channels: usize,
+    /// Connections to peers of one TCP allocation; one more is refused with 508, or closed where a
+    /// peer made it. Default 32.
+    pub connections: usize,
     /// Ports kept for later allocations. Default 256.
     pub reservations: usize,
     /// The longest lifetime of an allocation. Default 1 hour (RFC 8656 §7.2).
     pub max_lifetime: Duration,
-    /// Octets of data per second and allocation, both directions together; more are dropped.
+    /// Octets of data per second and allocation, both directions together; more are dropped, or
+    /// wait where the peer is reached over TCP.
     /// Default none.
     pub octets_per_second: Option<u64>,
     /// Packets and events waiting to be taken. Default 4,096.
@@ -113,6 +122,7 @@ impl Default for ServerLimits {
             allocations_per_user: 16,
             permissions: 128,
             channels: 128,
+            connections: 32,
             reservations: 256,
             max_lifetime: Duration::from_secs(3600),
             octets_per_second: None,

@@ -141,12 +141,13 @@ impl TurnServer {
         now: Instant,
     ) -> Result<Forward<'a>, InputError> {
         // Of our own addresses only relayed ones in use are peers.
-        if self.own.contains(&peer.ip()) && !self.public.contains_key(&peer) {
+        if self.own.contains(&peer.ip()) && !self.is_relayed(peer, Transport::Udp) {
             return Err(InputError::NotPermitted);
         }
         let id = *self.clients.get(&FiveTuple::of(&received)).ok_or(InputError::NotPermitted)?;
         let allocation = self.allocations.get_mut(&id).ok_or(InputError::NotPermitted)?;
-        let local = allocation.relay_for(peer).ok_or(InputError::NotPermitted)?.bind;
+        let relay = allocation.relay_for(peer).filter(|relay| relay.protocol == Transport::Udp);
+        let local = relay.ok_or(InputError::NotPermitted)?.bind;
         if !allocation.count(data.len(), true, now) {
             return Err(InputError::NotPermitted);
         }
@@ -163,7 +164,8 @@ impl TurnServer {
         let peer = received.remote;
         let allocation = self.allocations.get_mut(&id).ok_or(InputError::NotPermitted)?;
         // RFC 8656 §11.3: by address, whatever the port
-        if !allocation.is_live() || !allocation.permits(peer.ip(), now) {
+        let is_open = allocation.is_live() && allocation.protocol() == Transport::Udp;
+        if !is_open || !allocation.permits(peer.ip(), now) {
             return Err(InputError::NotPermitted);
         }
         if !allocation.count(received.payload.len(), false, now) {

@@ -73,7 +73,7 @@ impl TurnServer {
         self.check_quotas(&authenticated.username)?;
         let is_v6 = message.attribute(AttributeType::REQUESTED_ADDRESS_FAMILY);
         let is_v6 = matches!(is_v6, Some([2, ..]));
-        let relay = self.choose_port(is_v6, false, false)?;
+        let relay = self.choose_port(Transport::Udp, is_v6, false, false)?;
         let extras = Extras::default();
         self.create(received, message, &authenticated, vec![relay], extras, lifetime, now);
         Ok(())

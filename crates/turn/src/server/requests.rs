@@ -8,7 +8,7 @@ use super::allocate::INSUFFICIENT;
 use super::allocation::{CHANNEL_LIFETIME, Channel};
 use super::auth::Authenticated;
 use super::{FiveTuple, Refusal, TurnServer};
-use crate::{ChannelNumber, Received};
+use crate::{ChannelNumber, Received, Transport};
 
 impl TurnServer {
     pub(super) fn handle_refresh(
@@ -103,6 +103,9 @@ impl TurnServer {
         let number = message.channel_number().and_then(ChannelNumber::new).ok_or(BAD_REQUEST)?;
         let peer = message.peer_address().ok_or(BAD_REQUEST)?;
         self.check_peer(id, peer)?;
+        if self.allocations.get(&id).is_some_and(|one| one.protocol() == Transport::Tcp) {
+            return Err(BAD_REQUEST); // RFC 6062 §4: there are no channels
+        }
         let limits = &self.config.limits;
         let Some(allocation) = self.allocations.get_mut(&id) else { return Err(MISMATCH) };
         allocation.purge(now);
@@ -139,7 +142,7 @@ impl TurnServer {
         } else {
             self.config.policy.permits(peer.ip())
         };
-        if is_permitted { Ok(()) } else { Err(Refusal::new(403, "Forbidden")) }
+        if is_permitted { Ok(()) } else { Err(FORBIDDEN) }
     }
 
     pub(super) fn live(&self, received: &Received<'_>) -> Option<u64> {
@@ -162,6 +165,7 @@ impl TurnServer {
 }
 
 pub(super) const MISMATCH: Refusal = Refusal::new(437, "Allocation Mismatch");
-const BAD_REQUEST: Refusal = Refusal::new(400, "Bad Request");
+pub(super) const BAD_REQUEST: Refusal = Refusal::new(400, "Bad Request");
+pub(super) const FORBIDDEN: Refusal = Refusal::new(403, "Forbidden");
 /// RFC 8656 §19: 443.
 const WRONG_FAMILY: Refusal = Refusal::new(443, "Peer Address Family Mismatch");
