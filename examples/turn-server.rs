@@ -1,4 +1,4 @@
-//! A TURN server on UDP and TCP: RFC 8656, and MS-TURN with `--ms`.
+//! A TURN server on UDP and TCP: RFC 8656 with TCP allocations (RFC 6062), and MS-TURN with `--ms`.
 //!
 //! ```text
 //! cargo run --release --example turn-server -- --listen 192.0.2.1:3478 --user gw:secret
@@ -8,6 +8,8 @@
 mod connection;
 #[path = "turn-server/core.rs"]
 mod core;
+#[path = "turn-server/streams.rs"]
+mod streams;
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
@@ -48,6 +50,9 @@ struct Arguments {
     /// Speaks MS-TURN too, with pseudo-TLS where a client begins with it.
     #[arg(long)]
     ms: bool,
+    /// Refuses TCP allocations (RFC 6062).
+    #[arg(long)]
+    no_tcp_relay: bool,
     /// Relays to this network although it is private, loopback or the like.
     #[arg(long, value_name = "IP/BITS", value_parser = network)]
     allow_peer: Vec<Network>,
@@ -125,6 +130,7 @@ fn configure(arguments: &Arguments) -> std::io::Result<ServerConfig> {
         PeerPolicy { allow: arguments.allow_peer.clone(), deny: arguments.deny_peer.clone() };
     config.software = Some(concat!("linkspan ", env!("CARGO_PKG_VERSION")).into());
     config.ms_turn = arguments.ms;
+    config.tcp_relay = !arguments.no_tcp_relay;
     config.limits.allocations_per_user = arguments.quota;
     config.limits.allocations = arguments.max_allocations;
     config.limits.octets_per_second = arguments.octets_per_second;

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::core::Core;
+use crate::streams::Joined;
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve(core: Core, stream: TcpStream, local: SocketAddr, remote: SocketAddr) {
@@ -20,8 +21,9 @@ pub(crate) async fn serve(core: Core, stream: TcpStream, local: SocketAddr, remo
     let (sender, mut receiver) = mpsc::channel::<Bytes>(QUEUE);
     core.connect(local, remote, sender.clone());
     let writing = async move {
-        while let Some(payload) = receiver.recv().await {
-            if writer.write_all(&payload).await.is_err() {
+        while let Some(payload) = receiver.recv().await.filter(|payload| !payload.is_empty()) {
+            let written = tokio::time::timeout(PATIENCE, writer.write_all(&payload)).await;
+            if !matches!(written, Ok(Ok(()))) {
                 break;
             }
         }
@@ -33,8 +35,13 @@ pub(crate) async fn serve(core: Core, stream: TcpStream, local: SocketAddr, remo
             let read = tokio::time::timeout(IDLE, reader.read(&mut buffer)).await;
             let Ok(Ok(len @ 1..)) = read else { return };
             let Some(octets) = buffer.get(..len) else { return };
-            if framing.take(octets, &core, &sender, local, remote).is_none() {
-                return; // nothing that this server reads
+            match framing.take(octets, &core, &sender, local, remote) {
+                None => return, // nothing that this server reads
+                Some(None) => {}
+                Some(Some(joined)) => {
+                    let Framing::Standard(framer) = framing else { return };
+                    return core.copy_to_peer(joined, &framer.into_rest(), &mut reader).await;
+                }
             }
         }
     };
@@ -53,6 +60,7 @@ enum Framing {
 }
 
 impl Framing {
+    /// `None` when the connection is to be closed.
     fn take(
         &mut self,
         octets: &[u8],
@@ -60,7 +68,7 @@ impl Framing {
         sender: &mpsc::Sender<Bytes>,
         local: SocketAddr,
         remote: SocketAddr,
-    ) -> Option<()> {
+    ) -> Option<Option<Joined>> {
         if let Self::Unknown(waiting) = self {
             waiting.extend_from_slice(octets);
             let octets = std::mem::take(waiting);
@@ -68,7 +76,7 @@ impl Framing {
                 Some(0x16) if core.has_ms() => {
                     if octets.len() < ms::CLIENT_HELLO_LEN {
                         *waiting = octets;
-                        return Some(());
+                        return Some(None);
                     }
                     ms::is_client_hello(&octets).then_some(())?;
                     let hello = ms::server_hello(fresh_seed().ok()?, fresh_seed().ok()?);
@@ -90,7 +98,9 @@ impl Framing {
             Self::Standard(framer) => {
                 framer.push(octets).ok()?;
                 while let Some(frame) = framer.poll_frame().ok()? {
-                    core.frame(local, remote, &frame);
+                    if let Some(joined) = core.frame(local, remote, &frame) {
+                        return Some(Some(joined));
+                    }
                 }
             }
             Self::Microsoft(framer) => {
@@ -100,11 +110,13 @@ impl Framing {
                 }
             }
         }
-        Some(())
+        Some(None)
     }
 }
 
 /// Packets waiting for a client that reads slowly.
 const QUEUE: usize = 1024;
+/// A client that takes nothing for so long is gone.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A connection without a word for longer than an allocation lives is closed.
 const IDLE: Duration = Duration::from_secs(3600);

@@ -1,6 +1,6 @@
 //! The server's sockets around the engine: one thread, no queue between a packet and its way on.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use linkspan_examples::Report;
 use linkspan_turn::{
-    InputError, Received, ServerConfig, ServerEvent, Transport, TurnServer, Wrapped,
+    ConnectionId, InputError, Received, ServerConfig, ServerEvent, Transport, TurnServer, Wrapped,
 };
 use serde_json::json;
 use tokio::net::{TcpListener, UdpSocket};
@@ -18,6 +18,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, spawn_local};
 
 use crate::connection;
+use crate::streams::{Joined, Peer};
 
 /// The engine and everything that it sends through.
 #[derive(Clone)]
@@ -31,11 +32,15 @@ struct Shared {
     has_ms: bool,
 }
 
-struct State {
-    engine: TurnServer,
+pub(crate) struct State {
+    pub(crate) engine: TurnServer,
     sockets: HashMap<SocketAddr, Rc<UdpSocket>>,
-    readers: HashMap<SocketAddr, AbortHandle>,
-    connections: HashMap<(SocketAddr, SocketAddr), mpsc::Sender<Bytes>>,
+    pub(crate) readers: HashMap<SocketAddr, AbortHandle>,
+    /// Clients' connections; an empty message ends one.
+    pub(crate) connections: HashMap<(SocketAddr, SocketAddr), mpsc::Sender<Bytes>>,
+    pub(crate) peers: HashMap<ConnectionId, Peer>,
+    /// What those connections of clients carry from now on, until their readers take it.
+    pub(crate) joined: HashMap<(SocketAddr, SocketAddr), Joined>,
 }
 
 impl Core {
@@ -46,8 +51,15 @@ impl Core {
             sockets: HashMap::new(),
             readers: HashMap::new(),
             connections: HashMap::new(),
+            peers: HashMap::new(),
+            joined: HashMap::new(),
         };
         Self(Rc::new(Shared { state: RefCell::new(state), moved: Notify::new(), report, has_ms }))
+    }
+
+    /// Not held across anything that waits.
+    pub(crate) fn state(&self) -> RefMut<'_, State> {
+        self.0.state.borrow_mut()
     }
 
     /// Serves an address by UDP and by TCP.
@@ -117,10 +129,16 @@ impl Core {
         self.drain();
     }
 
-    /// A frame of a connection.
-    pub(crate) fn frame(&self, local: SocketAddr, remote: SocketAddr, payload: &[u8]) {
+    /// A frame of a connection; says what the connection carries from now on, if that is no frames.
+    pub(crate) fn frame(
+        &self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        payload: &[u8],
+    ) -> Option<Joined> {
         let received = Received { transport: Transport::Tcp, local, remote, payload };
         self.take(received);
+        self.state().joined.remove(&(local, remote))
     }
 
     fn read_from(&self, local: SocketAddr, socket: UdpSocket) {
@@ -198,7 +216,7 @@ impl Core {
         }
     }
 
-    fn drain(&self) {
+    pub(crate) fn drain(&self) {
         loop {
             let event = self.0.state.borrow_mut().engine.poll_event();
             let Some(event) = event else { break };
@@ -235,6 +253,12 @@ impl Core {
                 }
                 self.0.state.borrow_mut().engine.bound(relay, is_bound, Instant::now());
             }
+            ServerEvent::Listen { relay } => self.listen_for_peers(relay),
+            ServerEvent::Connect { connection, relay, peer } => {
+                self.connect_peer(connection, relay, peer);
+            }
+            ServerEvent::Join { connection, local, remote } => self.join(connection, local, remote),
+            ServerEvent::Close { connection } => self.close_peer(connection),
             ServerEvent::Unbind { relay } => {
                 let mut state = self.0.state.borrow_mut();
                 state.sockets.remove(&relay);
