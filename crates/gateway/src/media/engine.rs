@@ -47,6 +47,7 @@ use crate::id::{StreamId, StreamKind};
 #[derive(Debug)]
 pub struct MediaEngine {
     rng: ChaCha20Rng,
+    began: Instant,
     streams: Vec<Option<Stream>>,
     free: Vec<usize>,
     ids: HashMap<StreamId, usize>,
@@ -67,9 +68,10 @@ const REPORT: Duration = Duration::from_secs(1);
 impl MediaEngine {
     /// An engine without streams. All its random choices come from `seed`.
     #[must_use]
-    pub fn new(seed: [u8; 32], _now: Instant) -> Self {
+    pub fn new(seed: [u8; 32], now: Instant) -> Self {
         Self {
             rng: ChaCha20Rng::from_seed(seed),
+            began: now,
             streams: Vec::new(),
             free: Vec::new(),
             ids: HashMap::new(),
@@ -239,7 +241,7 @@ impl MediaEngine {
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
         let wants_ice = config.ice.is_some();
-        let stream = Stream::new(id, config, (seed, self.rng.next_u32()), now);
+        let stream = Stream::new(id, config, (seed, self.rng.next_u32()), self.began, now);
         if wants_ice && stream.transport.local_ice().is_none() {
             let reason = "the ICE agent refused the local addresses".to_owned();
             self.events.push_back(MediaEvent::OpenFailed { stream: id, reason });

@@ -31,6 +31,8 @@ pub(super) struct Stream {
     pub(super) output: VideoOutput,
     /// Video that comes in.
     pub(super) video: Option<VideoPath>,
+    /// When the engine began, from which video counts its ticks.
+    began: Instant,
     pub(super) dtmf: DtmfReceiver,
     /// A keyframe is wanted from the peer.
     pub(super) wish: KeyframeWish,
@@ -78,6 +80,7 @@ impl Stream {
         id: StreamId,
         config: TransportConfig,
         (seed, first): ([u8; 32], u32),
+        began: Instant,
         now: Instant,
     ) -> Self {
         let kind = config.kind;
@@ -96,6 +99,7 @@ impl Stream {
             audio: Rewriter::new(Ssrc(ssrc), next, timestamp, clock_hz),
             output: VideoOutput::new(ssrc, sequence, timestamp),
             video: None,
+            began,
             dtmf: DtmfReceiver::default(),
             wish: KeyframeWish::default(),
             source_request: SourceRequest::default(),
@@ -158,7 +162,7 @@ impl Stream {
             let codec = agreed.formats.first().map(|f| f.codec);
             if codec != self.video.as_ref().map(VideoPath::codec) {
                 let most = agreed.access_unit_octets;
-                self.video = codec.map(|codec| VideoPath::new(codec, most, now));
+                self.video = codec.map(|codec| VideoPath::new(codec, most, self.began, now));
             }
             if started && agreed.feedback.source_request {
                 self.source_request.start(now);

@@ -29,6 +29,9 @@ pub(super) struct VideoPath {
     /// that is looked at now and then costs less than one that every packet moves.
     flush_at: Option<Instant>,
     last_push: Instant,
+    /// What that timer is rounded up from, the same in all streams of a thread, so that it wakes
+    /// once for all of them.
+    began: Instant,
     /// Tells which losses only a keyframe repairs.
     gate: LossGate,
     sets: ParameterSets,
@@ -81,9 +84,11 @@ const SWITCH: Duration = Duration::from_secs(2);
 /// An access unit that waits for missing packets, or for layers from other sources, is given out
 /// after so long a silence of all of them: longer than packets are waited for while others come.
 const REORDER: Duration = Duration::from_millis(120);
+/// How exactly that is kept.
+const TICK: Duration = Duration::from_millis(20);
 
 impl VideoPath {
-    pub(super) fn new(from: StreamCodec, access_unit: usize, now: Instant) -> Self {
+    pub(super) fn new(from: StreamCodec, access_unit: usize, began: Instant, now: Instant) -> Self {
         let format = match from {
             StreamCodec::H264Uc => PayloadFormat::UcSvc,
             _ => PayloadFormat::Avc,
@@ -99,6 +104,7 @@ impl VideoPath {
             waiting: Some(now),
             flush_at: None,
             last_push: now,
+            began,
             gate: gate(),
             sets: ParameterSets::default(),
             stream: (0, now),
@@ -167,7 +173,7 @@ impl VideoPath {
             marker: header.marker,
         };
         self.last_push = now;
-        self.flush_at = self.flush_at.or_else(|| Some(now + REORDER));
+        self.flush_at = self.flush_at.or_else(|| Some(self.tick_from(now + REORDER)));
         self.depacketizer.push(meta, payload)
     }
 
@@ -185,8 +191,15 @@ impl VideoPath {
             self.flush_at = None;
             self.depacketizer.flush();
         } else {
-            self.flush_at = Some(due);
+            self.flush_at = Some(self.tick_from(due));
         }
+    }
+
+    /// The first tick that is not before `at`.
+    fn tick_from(&self, at: Instant) -> Instant {
+        let past = at.saturating_duration_since(self.began).as_nanos() % TICK.as_nanos();
+        let past = Duration::from_nanos(u64::try_from(past).unwrap_or(0));
+        if past.is_zero() { at } else { at + (TICK - past) }
     }
 
     pub(super) fn poll_access_unit(&mut self) -> Option<AccessUnit> {
@@ -420,7 +433,7 @@ mod tests {
 
         fn with_receiver(receiver: VideoReceiver) -> Self {
             let start = Instant::now();
-            let mut path = VideoPath::new(StreamCodec::H264Uc, 1 << 20, start);
+            let mut path = VideoPath::new(StreamCodec::H264Uc, 1 << 20, start, start);
             path.set_receiver(receiver, 1_000, start);
             Self {
                 path,
@@ -513,7 +526,8 @@ mod tests {
         }
         bench.wait(Duration::from_secs(60));
         let times: Vec<_> = bench.passed.iter().map(|(after, _)| *after).collect();
-        assert_eq!(times, [Duration::ZERO, PICTURE + REORDER]);
+        // 120 ms behind the second picture, at the next tick.
+        assert_eq!(times, [Duration::ZERO, 8 * TICK]);
         assert_eq!(bench.path.poll_timeout(), None);
     }
 
