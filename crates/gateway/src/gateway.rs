@@ -381,7 +381,11 @@ impl Gateway {
                     call.acknowledged(core, side, body.as_ref(), now);
                 });
             }
-            UaEvent::ProgressAcked { .. } => {}
+            UaEvent::ProgressAcked { session, .. } => {
+                self.with_session(side, session, now, |call, core| {
+                    call.progress_acked(core, side, now);
+                });
+            }
             _ => {}
         }
     }

@@ -8,57 +8,18 @@ use sdp::translate::{MediaOutcome, OfferTranslation, Outcome as Became, Translat
 use sip::{Headers, Response};
 
 use super::body::{self, Described};
-use super::call::{Call, Farewell, Outcome, Phase};
+use super::call::{Call, Farewell, Outcome, Phase, Untold};
 use super::convert;
 use super::core::Core;
-use super::headers;
+use super::early::tag_of;
 use super::streams::EndState;
+use super::{headers, later};
 use crate::event::{CallState, GatewayEvent};
 use crate::id::Side;
 use crate::media::MediaCommand;
 use crate::policy::{Diagnostic, Rejection, map_rejection};
 
 impl Call {
-    /// A provisional response of the callee.
-    pub(crate) fn progressed(&mut self, core: &mut Core, response: &Response, now: Instant) {
-        if self.phase != Phase::Calling {
-            return;
-        }
-        let code = response.status.as_u16();
-        self.next_hop_lives(core, self.callee(), now);
-        let answer = self.read_body(core, &response.headers, response.to_body());
-        let mut told = None;
-        if let Some(Ok(described)) = answer {
-            if self.delayed {
-                // The caller gets its offer in the final response.
-                self.exchange.answer = Some(described.description);
-            } else {
-                match self.take_answer(core, described, now) {
-                    Ok(description) => {
-                        self.early = true;
-                        told = Some(description);
-                    }
-                    // The final answer decides; this one cannot be passed.
-                    Err(refusal) => {
-                        core.explain(self.id, format!("early answer not used: {refusal}"));
-                    }
-                }
-            }
-        }
-        let state = if told.is_some() { CallState::EarlyMedia } else { CallState::Ringing };
-        match code {
-            // 101 is Lync's progress report, 199 ends an early dialog: nothing for the caller.
-            100 | 101 | 199 => return,
-            180 | 183 if self.state != Some(CallState::EarlyMedia) => self.set_state(core, state),
-            _ => {}
-        }
-        let Some(session) = self.legs.of(self.caller).session else { return };
-        let headers = self.answer_headers(core, told.is_some());
-        let body = told.map(|description| sip::Body::sdp(description.to_string()));
-        let status = response.status;
-        let _ = core.agent(self.caller).progress(session, status, headers, body, now);
-    }
-
     /// 2xx of the callee.
     pub(crate) fn answered(&mut self, core: &mut Core, response: &Response, now: Instant) {
         let callee = self.callee();
@@ -72,24 +33,21 @@ impl Call {
         let contact = response.headers.first("Contact").and_then(|v| sip::NameAddr::parse(v).ok());
         // RFC 4579 §5.1
         self.bridge = contact.filter(|c| c.params.contains("isfocus")).map(|c| c.uri);
-        let description = match self.read_body(core, &response.headers, response.to_body()) {
-            Some(Ok(described)) if self.delayed => {
-                self.offer_to_caller(core, described.description, now)
+        let before = self.legs.of(self.caller).sent.clone().zip(self.context.clone());
+        match self.final_answer(core, response, now) {
+            Ok(mut description) => {
+                if let Some((told, context)) = before.filter(|_| self.early.settled) {
+                    // The caller has its answer for good: it hears of another one by an offer.
+                    if !later::says_the_same(&description, &told) {
+                        self.untold = Some(Untold { by: callee, must: true });
+                    }
+                    self.not_told(self.caller, Some(told.clone()), &context);
+                    description = told;
+                }
+                self.deadline = None;
+                self.early.accepting = Some(description);
+                self.try_accept(core, now);
             }
-            Some(Ok(described)) => self.take_answer(core, described, now),
-            Some(Err(error)) => Err(core_refusal(error)),
-            // RFC 3261 §13.2.1: the answer may have come in a reliable provisional response.
-            None if self.delayed && self.exchange.answer.is_some() => {
-                let early = self.exchange.answer.take().unwrap_or_default();
-                self.offer_to_caller(core, early, now)
-            }
-            None => match self.legs.of(self.caller).sent.clone() {
-                Some(sent) if self.early => Ok(sent),
-                _ => Err(core_refusal(body::BodyError::Missing)),
-            },
-        };
-        match description {
-            Ok(description) => self.accept(core, &description, now),
             Err(refusal) => {
                 core.counters.descriptions_refused += 1;
                 let diagnostic = Some(Diagnostic::of_refusal(&refusal));
@@ -99,11 +57,50 @@ impl Call {
         }
     }
 
-    fn accept(&mut self, core: &mut Core, description: &sdp::SessionDescription, now: Instant) {
+    /// What the caller is to have for an answer, or for an offer.
+    fn final_answer(
+        &mut self,
+        core: &mut Core,
+        response: &Response,
+        now: Instant,
+    ) -> Result<sdp::SessionDescription, sdp::Refusal> {
+        let missing = || core_refusal(body::BodyError::Missing);
+        let known = self.legs.of(self.caller).sent.clone().filter(|_| self.early.told);
+        let same_fork = self.early.is_answered_by(&tag_of(response));
+        // RFC 3261 §13.2.1: where the answer came in a reliable response, a later one is none.
+        let answer = self.read_body(core, &response.headers, response.to_body());
+        match answer.filter(|_| !same_fork).transpose().map_err(core_refusal)? {
+            Some(described) if self.delayed => {
+                self.offer_to_caller(core, described.description, now)
+            }
+            // Another fork has answered than the one with which more was agreed since: it is
+            // offered what holds now.
+            Some(_) if self.offered.is_none() => {
+                self.untold = Some(Untold { by: self.caller, must: true });
+                known.ok_or_else(missing)
+            }
+            Some(described) => self.take_answer(core, described, now),
+            None if self.delayed => {
+                let early = self.exchange.answer.take().ok_or_else(missing)?;
+                self.offer_to_caller(core, early, now)
+            }
+            None => known.ok_or_else(missing),
+        }
+    }
+
+    pub(super) fn accept(
+        &mut self,
+        core: &mut Core,
+        description: &sdp::SessionDescription,
+        now: Instant,
+    ) {
         let leg = self.legs.of(self.caller);
         let (Some(session), Some(contact)) = (leg.session, leg.contact.clone()) else { return };
-        let headers = self.answer_headers(core, true);
-        let body = Some(sip::Body::sdp(description.to_string()));
+        // RFC 6337 §3.1.1: what was said reliably is not said again. Lync's own peers do say it.
+        let again = self.caller == Side::Lync && self.offered.is_some();
+        let silent = self.early.settled && !again;
+        let body = (!silent).then(|| sip::Body::sdp(description.to_string()));
+        let headers = self.answer_headers(core, body.is_some());
         if core.agent(self.caller).accept(session, contact, headers, body, now).is_err() {
             self.end(core, Some(self.caller), "the caller is gone", now);
             return;
@@ -120,7 +117,7 @@ impl Call {
     }
 
     /// Translates an answer to the offer that is out, and puts it into effect.
-    fn take_answer(
+    pub(super) fn take_answer(
         &mut self,
         core: &mut Core,
         described: Described,
@@ -285,7 +282,7 @@ impl Call {
         self.end_with(core, Some(side), &reason, &told, now);
     }
 
-    fn read_body(
+    pub(super) fn read_body(
         &self,
         core: &Core,
         headers: &Headers,

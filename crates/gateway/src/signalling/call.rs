@@ -10,8 +10,9 @@ use linkspan_sip as sip;
 
 use super::core::{Both, Core};
 use super::delayed::Owed;
+use super::early::Early;
 use super::headers;
-use super::later::Later;
+use super::later::{self, Later};
 use super::streams::Stream;
 use crate::config::NextHop;
 use crate::event::{CallState, CallSummary, GatewayEvent};
@@ -45,12 +46,14 @@ pub(crate) struct Call {
     /// What the caller is told when no next hop is left.
     pub(super) best: Option<Rejection>,
     pub(super) state: Option<CallState>,
-    /// An early answer has been passed to the caller.
-    pub(super) early: bool,
+    /// What was agreed before the call is answered.
+    pub(super) early: Early,
     /// The caller has asked for an offer instead of making one.
     pub(super) delayed: bool,
     /// The offer in a 2xx whose answer the ACK owes.
     pub(super) owed: Option<Owed>,
+    /// A side's last words, which the other one has not heard.
+    pub(super) untold: Option<Untold>,
     /// The final offer of ICE toward a Lync callee has been made.
     pub(super) settled: bool,
     pub(super) deadline: Option<Instant>,
@@ -94,6 +97,14 @@ pub(super) struct Exchange {
     pub(super) offerer: Option<Side>,
     pub(super) offer: Option<SessionDescription>,
     pub(super) answer: Option<SessionDescription>,
+}
+
+/// News that one side has for the other, for an offer of the gateway's own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Untold {
+    pub(super) by: Side,
+    /// The call cannot go on without it.
+    pub(super) must: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -286,7 +297,10 @@ impl Call {
         }
         self.phase = Phase::Ending;
         super::conference::leave(core, self.id, now);
-        self.later = None;
+        // RFC 3261 §15.1.2: what is pending is answered still.
+        if let Some((side, id)) = self.later.take().and_then(|later| later.asked) {
+            later::answer(core, side, id, sip::StatusCode::REQUEST_TERMINATED, None, now);
+        }
         self.owed = None;
         self.ends_at = None;
         self.deadline = Some(now + LAST_WAIT);

@@ -34,6 +34,12 @@ pub(super) struct Owed {
     news: bool,
 }
 
+impl Owed {
+    pub(super) const fn by(&self) -> Side {
+        self.by
+    }
+}
+
 impl Call {
     /// The call has begun without an offer.
     pub(super) const fn delay_offer(&mut self) {
@@ -129,7 +135,11 @@ impl Call {
         body: Option<&sip::Body>,
         now: Instant,
     ) {
-        let Some(owed) = self.owed.take_if(|owed| owed.by == side) else { return };
+        self.early.acked |= side == self.caller;
+        let Some(owed) = self.owed.take_if(|owed| owed.by == side) else {
+            self.tell_news(core, now);
+            return;
+        };
         let Owed { offered, theirs, news, .. } = owed;
         let other = side.other();
         let limit = core.config.limits.description_octets;
@@ -168,7 +178,7 @@ impl Call {
                 self.id,
                 format!("the answer in the ACK changes something: {other} is told"),
             );
-            self.align(core, side, ours, now);
+            self.align(core, side, ours, true, now);
         } else {
             self.connectivity_changed(core, now);
         }

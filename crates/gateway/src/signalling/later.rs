@@ -1,4 +1,4 @@
-//! Offers within a call: hold, resume, added video, ICE's last word.
+//! Offers of a peer within a call: hold, resume, added video, ICE's last word.
 
 use core::time::Duration;
 use std::time::Instant;
@@ -10,8 +10,9 @@ use sdp::translate::OfferTranslation;
 use sip::{Headers, RequestId, Response, StatusCode};
 
 use super::body;
-use super::call::{Call, Exchange, Farewell, Phase};
+use super::call::{Call, Exchange, Farewell, Phase, Untold};
 use super::core::Core;
+use super::early::is_answerable;
 use super::headers;
 use super::setup::status;
 use crate::event::GatewayEvent;
@@ -22,33 +23,52 @@ use crate::policy::{Diagnostic, map_rejection};
 #[derive(Debug)]
 pub(super) struct Later {
     /// Who has to be answered; `None` for an offer of the gateway's own.
-    asked: Option<(Side, RequestId)>,
-    offer: SessionDescription,
-    stage: Stage,
+    pub(super) asked: Option<(Side, RequestId)>,
+    /// As it came.
+    pub(super) offer: SessionDescription,
+    pub(super) stage: Stage,
     pub(super) deadline: Option<Instant>,
     /// The call cannot go on without it.
-    must: bool,
+    pub(super) must: bool,
 }
 
 #[derive(Debug)]
-enum Stage {
+pub(super) enum Stage {
     /// Sockets of an added stream are being bound.
     Opening,
     /// ICE has to come to its end before the answer.
     Connecting(Box<OfferTranslation>),
+    /// The other side has an INVITE of its own under way.
+    Waiting(Box<Passed>),
     /// The other side has the offer.
-    Offered(Box<OfferTranslation>, RequestId),
+    Offered(Box<Passed>, RequestId),
+}
+
+/// An offer as the other side has it.
+#[derive(Debug)]
+pub(super) struct Passed {
+    pub(super) offered: OfferTranslation,
+    pub(super) to: Side,
+    /// What that side had from us before.
+    pub(super) before: Option<SessionDescription>,
+    /// How often it was to be sent.
+    pub(super) tries: u8,
+}
+
+impl Later {
+    /// Whether a side has the offer and owes its answer.
+    pub(super) fn is_offered_to(&self, side: Side) -> bool {
+        matches!(&self.stage, Stage::Offered(passed, _) if passed.to == side)
+    }
 }
 
 /// Longest wait for connectivity before an offer that needs it is answered all the same.
 const CONNECTING: Duration = Duration::from_secs(10);
-/// Longest wait for the other side's answer.
-const ANSWER: Duration = Duration::from_secs(32);
 /// The window in which later offers are counted.
 const WINDOW: Duration = Duration::from_secs(10);
 
 impl Call {
-    /// A re-INVITE, or an UPDATE with a description.
+    /// A re-INVITE, or an UPDATE or PRACK with a description.
     pub(crate) fn reoffered(
         &mut self,
         core: &mut Core,
@@ -57,16 +77,12 @@ impl Call {
         request: &sip::Request,
         now: Instant,
     ) {
-        if self.phase != Phase::Active || self.later.is_some() || self.owed.is_some() {
-            // RFC 3261 §14.2: another offer is under way.
-            answer(core, side, id, StatusCode::REQUEST_PENDING, None, now);
+        if let Some(status) = self.untimely(side, request) {
+            answer(core, side, id, status, None, now);
             return;
         }
         if !self.count_offer(core, now) {
-            let mut headers = Headers::new();
-            headers.push("Retry-After", "10");
-            let status = StatusCode::SERVER_INTERNAL_ERROR;
-            let _ = core.agent(side).respond(id, status, headers, None, now);
+            answer(core, side, id, StatusCode::SERVER_INTERNAL_ERROR, None, now);
             return;
         }
         let Some(body) = request.to_body().filter(|b| !b.bytes.is_empty()) else {
@@ -127,7 +143,7 @@ impl Call {
         let answer_known = self.exchange.offerer == Some(side) && self.exchange.answer.is_some();
         let sent = self.legs.of(side.other()).sent.as_ref();
         let known = sent.is_some_and(|sent| says_the_same(&offered.description, sent));
-        if answer_known && (!offered.changed || known) {
+        if answer_known && known {
             // Nothing new for the other side: a refresh, or ICE's last word.
             later.stage = Stage::Connecting(Box::new(offered));
             later.deadline = Some(now + CONNECTING);
@@ -135,22 +151,40 @@ impl Call {
             self.connectivity_changed(core, now);
             return;
         }
-        self.pass_on(core, later, offered, side.other(), now);
+        let early = self.phase != Phase::Active;
+        if !early || self.takes_update(side.other()) {
+            self.pass_on(core, later, offered, side.other(), now);
+            return;
+        }
+        let known = self.exchange.answer.as_ref().filter(|_| answer_known);
+        if sent
+            .zip(known)
+            .is_some_and(|(sent, known)| is_answerable(&offered.description, sent, known))
+        {
+            later.stage = Stage::Connecting(Box::new(offered));
+            self.later = Some(later);
+            self.answer_locally(core, true, now);
+        } else {
+            self.later = Some(later);
+            core.explain(self.id, format!("an offer from {side} cannot go on before the answer"));
+            self.refuse_later(core, 500, None, now);
+        }
     }
 
     /// ICE has come further: what waits for it goes on.
     pub(super) fn connectivity_changed(&mut self, core: &mut Core, now: Instant) {
-        if self.phase != Phase::Active {
+        if !matches!(self.phase, Phase::Calling | Phase::Active) {
             return;
         }
         let waits = self.later.as_ref().is_some_and(|l| matches!(l.stage, Stage::Connecting(_)));
         if waits {
             let side = self.later.as_ref().and_then(|l| l.asked).map(|(side, _)| side);
             if side.is_some_and(|side| self.is_connected(side)) {
-                self.answer_locally(core, now);
+                self.answer_locally(core, false, now);
             }
         }
         self.settle(core, now);
+        self.tell_news(core, now);
     }
 
     /// The final response to an offer of ours.
@@ -162,19 +196,33 @@ impl Call {
         response: &Response,
         now: Instant,
     ) {
+        let cseq = response.headers.cseq().ok().flatten();
         if response.status.is_success()
+            && cseq.is_some_and(|cseq| cseq.method() == sip::Method::Invite)
             && let Some(session) = self.legs.of(side).session
         {
             let _ = core.agent(side).ack(session, Headers::new(), None, now);
         }
         let ours = |l: &Later| matches!(&l.stage, Stage::Offered(_, waits) if *waits == id);
         if !self.later.as_ref().is_some_and(ours) {
+            if response.status.is_success() && self.untold.is_none() {
+                // Nobody waits for this any more: the peer is offered what holds.
+                self.untold = Some(Untold { by: side.other(), must: false });
+                self.tell_news(core, now);
+            }
             return;
         }
         let Some(later) = self.later.take() else { return };
-        let Stage::Offered(offered, _) = &later.stage else { return };
+        let Stage::Offered(passed, _) = &later.stage else { return };
         if !response.status.is_success() {
             let code = response.status.as_u16();
+            self.not_told(side, passed.before.clone(), passed.offered.context());
+            if self.phase == Phase::Calling && matches!(code, 405 | 501) {
+                self.takes_no_update(side);
+                self.later = Some(Later { stage: Stage::Opening, ..later });
+                self.continue_later(core, now);
+                return;
+            }
             let told = map_rejection(side, code, &response.reason, None);
             self.later = Some(later);
             self.refuse_later(core, told.status, told.diagnostic, now);
@@ -189,17 +237,18 @@ impl Call {
         };
         let offerer = side.other();
         let local = self.local_media(core, offerer, offerer, later.offer.media.len());
-        match sdp::translate::answer(&described.description, offered, &local) {
+        match sdp::translate::answer(&described.description, &passed.offered, &local) {
             Ok(translation) => {
                 self.adopt(core, side, &translation, now);
+                // An answer to the INVITE that comes behind it is an old one.
+                self.offered = None;
                 let answer = Some(described.description);
                 let offer = Some(later.offer);
                 self.exchange = Exchange { offerer: Some(offerer), offer, answer };
                 if let Some((asked, id)) = later.asked {
                     self.accept_later(core, asked, id, &translation.description, now);
                 }
-                self.show_activity(core);
-                self.connectivity_changed(core, now);
+                self.go_on(core, now);
             }
             Err(refusal) => {
                 core.counters.descriptions_refused += 1;
@@ -241,104 +290,53 @@ impl Call {
         if let Some((side, id)) = later.asked {
             answer(core, side, id, status(code), diagnostic.filter(|_| side == Side::Lync), now);
         }
+        self.try_accept(core, now);
+    }
+
+    /// An offer has its answer.
+    fn go_on(&mut self, core: &mut Core, now: Instant) {
+        if self.phase == Phase::Active {
+            self.show_activity(core);
+        }
+        self.try_accept(core, now);
+        self.connectivity_changed(core, now);
+    }
+
+    /// What was written for a side last, by `context`, is not what it has agreed to: that is
+    /// `sent` still.
+    pub(super) fn not_told(
+        &mut self,
+        side: Side,
+        sent: Option<SessionDescription>,
+        context: &sdp::translate::Context,
+    ) {
+        self.legs.of_mut(side).sent = sent;
+        let role = self.role(side);
+        if let Some(own) = &mut self.context {
+            own.set_last_written(role, context);
+        }
     }
 
     pub(super) fn later_timed_out(&mut self, core: &mut Core, now: Instant) {
         match self.later.as_ref().map(|l| &l.stage) {
             // Better a late answer without the pairs than none: media may flow by now.
-            Some(Stage::Connecting(_)) => self.answer_locally(core, now),
+            Some(Stage::Connecting(_)) => self.answer_locally(core, false, now),
             Some(Stage::Opening) => self.refuse_later(core, 500, None, now),
-            Some(Stage::Offered(..)) => self.refuse_later(core, 504, None, now),
+            Some(Stage::Waiting(_)) => self.pass_on_again(core, now),
+            Some(Stage::Offered(passed, _)) => {
+                // It may still answer.
+                let (to, sent) = (passed.to, Some(passed.offered.description.clone()));
+                let context = passed.offered.context().clone();
+                self.not_told(to, sent, &context);
+                self.refuse_later(core, 504, None, now);
+            }
             None => {}
         }
     }
 
-    /// The gateway's own last offer of MS-ICE2, once all streams toward a Lync peer that it has made
-    /// the first offer to have their pairs.
-    fn settle(&mut self, core: &mut Core, now: Instant) {
-        let (lync, standard) = (Side::Lync, Side::Standard);
-        let ours = self.callee() == lync || self.delayed;
-        let with_ice = |s: &&super::streams::Stream| s.ends.of(lync).ice().is_some();
-        let any = self.streams.iter().any(|s| with_ice(&s));
-        if !ours || self.settled || self.owed.is_some() || self.later.is_some() || !any {
-            return;
-        }
-        if !self.is_connected(lync) || self.exchange.offerer != Some(standard) {
-            return;
-        }
-        let (Some(offer), Some(context)) = (self.exchange.offer.clone(), &self.context) else {
-            return;
-        };
-        self.settled = true;
-        let local = self.local_media(core, lync, standard, offer.media.len());
-        let Ok(offered) = sdp::translate::reoffer(&offer, self.role(standard), context, &local)
-        else {
-            return;
-        };
-        core.explain(self.id, "ICE has selected its pairs: the last offer goes to Lync");
-        let later =
-            Later { asked: None, offer, stage: Stage::Opening, deadline: None, must: false };
-        self.pass_on(core, later, offered, lync, now);
-    }
-
-    /// The other side is offered what the answer in an ACK has left.
-    pub(super) fn align(
-        &mut self,
-        core: &mut Core,
-        from: Side,
-        offer: SessionDescription,
-        now: Instant,
-    ) {
-        let to = from.other();
-        let Some(context) = &self.context else { return };
-        let local = self.local_media(core, to, from, offer.media.len());
-        match sdp::translate::reoffer(&offer, self.role(from), context, &local) {
-            Ok(offered) => {
-                let stage = Stage::Opening;
-                let later = Later { asked: None, offer, stage, deadline: None, must: true };
-                self.pass_on(core, later, offered, to, now);
-            }
-            Err(refusal) => self.end_joined(core, &refusal, now),
-        }
-    }
-
-    fn pass_on(
-        &mut self,
-        core: &mut Core,
-        mut later: Later,
-        offered: OfferTranslation,
-        to: Side,
-        now: Instant,
-    ) {
-        let Some(session) = self.legs.of(to).session else { return };
-        let mut headers = Headers::new();
-        if to == self.callee() {
-            headers.push("Max-Forwards", self.hops_left());
-        }
-        if to == Side::Lync {
-            headers.push("Ms-Conversation-ID", &self.target.conversation);
-            // [MS-SDPEXT] 3.1.5.23.1 puts `sip.rendering` beside a hold; the description decides.
-        }
-        let body = Some(sip::Body::sdp(offered.description.to_string()));
-        match core.agent(to).reinvite(session, headers, body, now) {
-            Ok(request) => {
-                core.requests.insert((to, request), self.id);
-                self.legs.of_mut(to).sent = Some(offered.description.clone());
-                later.stage = Stage::Offered(Box::new(offered), request);
-                later.deadline = Some(now + ANSWER);
-                self.later = Some(later);
-            }
-            Err(error) => {
-                core.explain(self.id, format!("a later offer could not be sent to {to}: {error}"));
-                let glare = error == sip::VerbError::Pending;
-                self.later = Some(later);
-                self.refuse_later(core, if glare { 491 } else { 500 }, None, now);
-            }
-        }
-    }
-
-    /// Answers with what the other side has answered before.
-    fn answer_locally(&mut self, core: &mut Core, now: Instant) {
+    /// Answers with what the other side has answered before; that side has news to hear of later,
+    /// or there is nothing new.
+    fn answer_locally(&mut self, core: &mut Core, news: bool, now: Instant) {
         let Some(later) = self.later.take() else { return };
         let (Some((side, id)), Stage::Connecting(offered)) = (later.asked, &later.stage) else {
             return;
@@ -346,15 +344,20 @@ impl Call {
         let local = self.local_media(core, side, side, later.offer.media.len());
         let Some(known) = self.exchange.answer.as_ref() else { return };
         match sdp::translate::answer(known, offered, &local) {
-            Ok(translation) => {
-                core.explain(
-                    self.id,
-                    format!("an offer from {side} says nothing new: answered here"),
-                );
+            Ok(mut translation) => {
+                let why = if news { "is for after the answer" } else { "says nothing new" };
+                core.explain(self.id, format!("an offer from {side} {why}: answered here"));
+                if let Some(before) = &self.context {
+                    // What was written for the other side is not sent.
+                    translation.context.set_last_written(self.role(side.other()), before);
+                }
                 self.adopt(core, side.other(), &translation, now);
                 self.exchange.offer = Some(later.offer);
+                if news {
+                    self.untold = Some(Untold { by: side, must: false });
+                }
                 self.accept_later(core, side, id, &translation.description, now);
-                self.show_activity(core);
+                self.go_on(core, now);
             }
             Err(refusal) => {
                 let diagnostic = Diagnostic::of_refusal(&refusal);
@@ -406,7 +409,7 @@ impl Call {
 
 /// Whether two descriptions of ours ask the same of a peer. Later offers of an encrypted session
 /// say `RTP/SAVP` where the first one said `RTP/AVP` with keys: that alone is nothing new.
-fn says_the_same(new: &SessionDescription, old: &SessionDescription) -> bool {
+pub(super) fn says_the_same(new: &SessionDescription, old: &SessionDescription) -> bool {
     let alike = |(new, old): (&sdp::Media, &sdp::Media)| {
         let mut new = new.clone();
         new.proto = old.proto.clone();
@@ -425,5 +428,9 @@ pub(super) fn answer(
 ) {
     let mut headers = Headers::new();
     headers::diagnose(&mut headers, diagnostic.as_ref(), core);
+    if status == StatusCode::SERVER_INTERNAL_ERROR {
+        // RFC 3311 §5.2: 0 to 10 s, at random.
+        headers.push("Retry-After", (core.random() % 11).to_string());
+    }
     let _ = core.agent(side).respond(id, status, headers, None, now);
 }

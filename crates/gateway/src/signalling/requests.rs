@@ -25,7 +25,7 @@ impl Call {
         }
         let status = match request.method {
             Method::Update if request.body.is_empty() => StatusCode::OK,
-            Method::Update => return self.reoffered(core, side, id, request, now),
+            Method::Update | Method::Prack => return self.reoffered(core, side, id, request, now),
             Method::Info => self.info(core, side, request),
             Method::Options | Method::Notify | Method::Benotify => StatusCode::OK,
             Method::Refer => StatusCode::DECLINE,

@@ -13,6 +13,7 @@ use super::conference;
 use super::convert;
 use super::core::{Both, Core};
 use super::delayed;
+use super::early::Early;
 use super::headers::{self, MARK};
 use super::streams::{Stream, Wanted};
 use crate::config::IceKind;
@@ -161,9 +162,10 @@ impl Call {
             recent_offers: (None, 0),
             best: None,
             state: None,
-            early: false,
+            early: Early::new(new.side, new.request),
             delayed: false,
             owed: None,
+            untold: None,
             settled: false,
             deadline: None,
             ends_at: None,
@@ -255,15 +257,18 @@ impl Call {
         }
         match self.phase {
             Phase::Opening => self.place(core, now),
-            Phase::Active => self.continue_later(core, now),
-            Phase::Calling | Phase::Ending => {}
+            Phase::Active | Phase::Calling => self.continue_later(core, now),
+            Phase::Ending => {}
         }
     }
 
     pub(super) fn opening_failed(&mut self, core: &mut Core, reason: &str, now: Instant) {
         match self.phase {
+            Phase::Active | Phase::Calling if self.later.is_some() => {
+                self.refuse_later(core, 500, None, now);
+            }
             Phase::Opening | Phase::Calling => self.fail(core, 503, reason, now),
-            Phase::Active => self.refuse_later(core, 500, None, now),
+            Phase::Active => {}
             Phase::Ending => {}
         }
     }
@@ -424,7 +429,7 @@ impl Call {
         if !keep {
             self.best = Some(rejection);
         }
-        if tries_next_hop(status) && !self.hops.is_empty() && !self.early {
+        if tries_next_hop(status) && !self.hops.is_empty() && !self.early.told {
             self.try_next_hop(core, now);
         } else if let Some(best) = self.best.take() {
             self.reject_caller(core, &best, now);

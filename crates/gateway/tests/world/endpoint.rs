@@ -35,6 +35,18 @@ pub(crate) struct Behaviour {
     pub(crate) dead: bool,
     /// Answers 183 with its description first.
     pub(crate) early: bool,
+    /// That one reliably, and nothing in its 2xx.
+    pub(crate) reliable: bool,
+    /// Answers the call when it is told to.
+    pub(crate) waits: bool,
+    /// Its Allow has no UPDATE.
+    pub(crate) no_update: bool,
+    /// Makes an offer in its PRACK.
+    pub(crate) prack_offers: bool,
+    /// Answers later offers with these first.
+    pub(crate) refuses: Vec<u16>,
+    /// Speaks SIP over UDP.
+    pub(crate) udp: bool,
     pub(crate) reject: Option<(u16, Option<&'static str>)>,
     /// Video packets only after a source request, as a Lync 2013 sender.
     pub(crate) waits_for_source_request: bool,
@@ -72,6 +84,12 @@ impl Behaviour {
             silent: false,
             dead: false,
             early: false,
+            reliable: false,
+            waits: false,
+            no_update: false,
+            prack_offers: false,
+            refuses: Vec::new(),
+            udp: false,
             reject: None,
             waits_for_source_request: side == Side::Lync,
             single_nal: false,
@@ -152,6 +170,10 @@ pub(crate) struct Endpoint {
     pub(crate) reader: Option<sip::SubscriptionId>,
     /// A conference: says so in its Contact.
     pub(crate) is_focus: bool,
+    /// What a call that waits is answered with.
+    held: Option<Option<sip::Body>>,
+    /// The PRACK that has made an offer, by its CSeq.
+    prack: Option<u32>,
 }
 
 pub(crate) struct Stream {
@@ -200,7 +222,8 @@ impl Endpoint {
             Side::Lync => sip::Dialect::Lync,
             Side::Standard => sip::Dialect::Standard,
         };
-        let config = sip::UaConfig { dialect, ..sip::UaConfig::default() };
+        let mut config = sip::UaConfig { dialect, ..sip::UaConfig::default() };
+        config.allow.retain(|method| !behaviour.no_update || *method != sip::Method::Update);
         Self {
             side,
             address,
@@ -224,6 +247,8 @@ impl Endpoint {
             focus: None,
             reader: None,
             is_focus: false,
+            held: None,
+            prack: None,
         }
     }
 
@@ -254,6 +279,7 @@ impl Endpoint {
         }
         let (gateway, transport) = match self.side {
             Side::Lync => (super::GATEWAY_LYNC, sip::Transport::Tls),
+            Side::Standard if self.behaviour.udp => (super::GATEWAY_STANDARD, sip::Transport::Udp),
             Side::Standard => (super::GATEWAY_STANDARD, sip::Transport::Tcp),
         };
         let own = match self.side {
@@ -269,7 +295,7 @@ impl Endpoint {
             headers.push("Ms-Conversation-ID", "AdKCt6xl6HOex5lgSXKtavryVhRJlw==");
             headers.push("ms-keep-alive", "UAC;hop-hop=yes");
             headers.push("ms-subnet", "192.0.2.0");
-            headers.push("Supported", "ms-early-media");
+            headers.push("Supported", "ms-early-media, 100rel, timer");
             content_type = "multipart/alternative;boundary=\"----=_Part\"".into();
             text = multipart(&text);
         }
@@ -320,6 +346,31 @@ impl Endpoint {
         let body = Some(sip::Body::sdp(offer.to_string()));
         let id = self.ua.reinvite(self.call.unwrap(), Headers::new(), body, now).unwrap();
         self.waiting = Some(id);
+    }
+
+    /// An offer by UPDATE.
+    pub(crate) fn update(&mut self, direction: sdp::Direction, now: Instant) {
+        self.direction = direction;
+        let local = self.local();
+        let (offer, pending) = self.session.offer(&local);
+        self.pending = Some(pending);
+        let body = Some(sip::Body::sdp(offer.to_string()));
+        let (call, update) = (self.call.unwrap(), sip::Method::Update);
+        self.waiting = self.ua.request(call, update, Headers::new(), body, now).ok();
+        assert!(self.waiting.is_some());
+    }
+
+    /// An offer of one more stream, by UPDATE.
+    pub(crate) fn add_video_by_update(&mut self, now: Instant) {
+        self.open(StreamKind::Video, ice::Role::Controlling, now);
+        self.update(self.direction, now);
+    }
+
+    /// A call that waits is answered.
+    pub(crate) fn pick_up(&mut self, now: Instant) {
+        let body = self.held.take().unwrap();
+        let contact = self.contact();
+        self.ua.accept(self.call.unwrap(), contact, Headers::new(), body, now).unwrap();
     }
 
     /// Asks for an offer, to be answered with a direction.
@@ -432,7 +483,33 @@ impl Endpoint {
     }
 
     pub(crate) fn poll_sip(&mut self) -> Option<sip::Transmit> {
-        self.ua.poll_transmit()
+        let mut transmit = self.ua.poll_transmit()?;
+        if self.behaviour.prack_offers && transmit.payload.starts_with(b"PRACK ") {
+            let message = sip::Message::parse(&transmit.payload).unwrap();
+            self.prack = message.cseq().unwrap().map(|cseq| cseq.number());
+            let mut prack = message.to_request().unwrap();
+            let local = self.local();
+            let (offer, pending) = self.session.offer(&local);
+            self.pending = Some(pending);
+            prack.set_body(sip::Body::sdp(offer.to_string()));
+            transmit.payload = prack.to_bytes();
+        }
+        Some(transmit)
+    }
+
+    /// The engine keeps answers to its own PRACK to itself.
+    fn hear_prack(&mut self, octets: &[u8], now: Instant) {
+        let Ok(message) = sip::Message::parse(octets) else { return };
+        let Ok(Some(cseq)) = message.cseq() else { return };
+        let prack = cseq.method_str() == "PRACK" && message.status().is_some();
+        if prack && self.prack.take_if(|number| *number == cseq.number()).is_some() {
+            let response = message.to_response().unwrap();
+            self.heard.push(format!("prack {}", response.status.as_u16()));
+            if response.status.is_success() {
+                self.accepted(&response, now);
+            }
+            self.responses.push(response);
+        }
     }
 
     pub(crate) fn poll_media(&mut self) -> Option<MediaTransmit> {
@@ -462,6 +539,7 @@ impl Endpoint {
         if self.behaviour.dead {
             return;
         }
+        self.hear_prack(input.payload, now);
         self.ua.handle_input(input, now).unwrap();
         self.pump(now);
     }
@@ -500,6 +578,9 @@ impl Endpoint {
             }
             UaEvent::Progress { response, .. } => {
                 self.heard.push(response.status.as_u16().to_string());
+                if response.headers.require().has("100rel") && !response.body.is_empty() {
+                    self.accepted(&response, now);
+                }
                 self.responses.push(response);
             }
             UaEvent::Accepted { session, response } => {
@@ -508,7 +589,9 @@ impl Endpoint {
                     self.answer_in_ack(session, &response, now);
                 } else {
                     self.ua.ack(session, Headers::new(), None, now).unwrap();
-                    self.accepted(&response, now);
+                    if self.pending.is_some() {
+                        self.accepted(&response, now);
+                    }
                 }
                 self.responses.push(response);
             }
@@ -520,28 +603,21 @@ impl Endpoint {
             UaEvent::Reinvite { id, request, .. } => {
                 self.heard.push("re-INVITE".into());
                 self.requests.push(request.clone());
-                let offer = sdp::SessionDescription::parse(&request.body).unwrap();
-                self.offers.push(offer.clone());
-                while self.streams.len() < offer.media.len() {
-                    self.open(StreamKind::Video, ice::Role::Controlled, now);
-                }
-                let local = self.local();
-                let (answer, agreed) = self.session.answer(&offer, &local).unwrap();
-                let body = Some(sip::Body::sdp(answer.to_string()));
-                self.ua.respond(id, StatusCode::OK, Headers::new(), body, now).unwrap();
-                self.connect(&agreed, now);
+                self.offered_later(id, &request, now);
             }
             UaEvent::Response { session, id, response } => {
                 self.heard.push(format!("re {}", response.status.as_u16()));
                 if self.waiting == Some(id) {
                     self.waiting = None;
-                    if response.status.is_success() {
-                        if self.pending.is_none() {
-                            self.answer_in_ack(session.unwrap(), &response, now);
-                        } else {
+                    if !response.status.is_success() {
+                        self.pending = None;
+                    } else if self.pending.is_none() {
+                        self.answer_in_ack(session.unwrap(), &response, now);
+                    } else {
+                        if response.headers.cseq().unwrap().unwrap().method_str() == "INVITE" {
                             self.ua.ack(session.unwrap(), Headers::new(), None, now).unwrap();
-                            self.accepted(&response, now);
                         }
+                        self.accepted(&response, now);
                     }
                 }
                 self.responses.push(response);
@@ -560,6 +636,11 @@ impl Endpoint {
                 let end = sip::SubscriptionState::terminated("timeout");
                 self.ua.notify(subscription, &end, &Headers::new(), None, now).unwrap();
             }
+            UaEvent::Request { id, request, .. } if request.method == sip::Method::Update => {
+                self.heard.push("UPDATE".into());
+                self.requests.push(request.clone());
+                self.offered_later(id, &request, now);
+            }
             UaEvent::Request { id, request, .. } => {
                 self.heard.push(request.method.to_string());
                 self.requests.push(request);
@@ -577,11 +658,34 @@ impl Endpoint {
                 self.ended = true;
                 self.streams.iter_mut().for_each(|s| s.next = None);
             }
-            // BYEs of several dialogs may cross.
-            UaEvent::Refused { .. } if self.focus.is_some() => {}
+            // BYEs of several dialogs may cross, and datagrams come twice.
+            UaEvent::Refused { .. } if self.focus.is_some() || self.behaviour.udp => {}
             UaEvent::Refused { error, .. } => panic!("the gateway sent nonsense: {error}"),
             _ => {}
         }
+    }
+
+    fn offered_later(&mut self, id: sip::RequestId, request: &sip::Request, now: Instant) {
+        if self.pending.is_some() {
+            let pending = StatusCode::REQUEST_PENDING;
+            self.ua.respond(id, pending, Headers::new(), None, now).unwrap();
+            return;
+        }
+        if !self.behaviour.refuses.is_empty() {
+            let status = StatusCode::new(self.behaviour.refuses.remove(0)).unwrap();
+            self.ua.respond(id, status, Headers::new(), None, now).unwrap();
+            return;
+        }
+        let offer = sdp::SessionDescription::parse(&request.body).unwrap();
+        self.offers.push(offer.clone());
+        while self.streams.len() < offer.media.len() {
+            self.open(StreamKind::Video, ice::Role::Controlled, now);
+        }
+        let local = self.local();
+        let (answer, agreed) = self.session.answer(&offer, &local).unwrap();
+        let body = Some(sip::Body::sdp(answer.to_string()));
+        self.ua.respond(id, StatusCode::OK, Headers::new(), body, now).unwrap();
+        self.connect(&agreed, now);
     }
 
     fn incoming(&mut self, session: sip::SessionId, request: &sip::Request, now: Instant) {
@@ -618,14 +722,20 @@ impl Endpoint {
         }
         match self.session.answer(&offer, &local) {
             Ok((answer, agreed)) => {
-                let body = Some(sip::Body::sdp(answer.to_string()));
+                let mut body = Some(sip::Body::sdp(answer.to_string()));
                 if self.behaviour.early {
-                    let early = StatusCode::new(183).unwrap();
-                    self.ua.progress(session, early, Headers::new(), body.clone(), now).unwrap();
+                    let (early, mut headers) = (StatusCode::new(183).unwrap(), Headers::new());
+                    if self.behaviour.reliable {
+                        headers.push("Require", "100rel");
+                    }
+                    self.ua.progress(session, early, headers, body.clone(), now).unwrap();
+                    body = body.filter(|_| !self.behaviour.reliable);
                 }
-                let contact = self.contact();
-                self.ua.accept(session, contact, Headers::new(), body, now).unwrap();
+                self.held = Some(body);
                 self.connect(&agreed, now);
+                if !self.behaviour.waits {
+                    self.pick_up(now);
+                }
             }
             Err(refusal) => {
                 let mut headers = Headers::new();

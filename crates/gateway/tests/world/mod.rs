@@ -79,6 +79,14 @@ pub(crate) fn config() -> Config {
     config
 }
 
+/// The same with UDP on the standards side.
+pub(crate) fn config_over_udp() -> Config {
+    let mut config = config();
+    config.standard.listeners[0].transport = SignallingTransport::Udp;
+    config.routes[0].next_hops = vec![format!("udp:{STANDARD}").parse().unwrap()];
+    config
+}
+
 impl World {
     pub(crate) fn new(
         seed: u64,
@@ -167,6 +175,32 @@ impl World {
         self.run_for(Duration::from_secs(40));
     }
 
+    /// A SIP message by datagram: lost, doubled and overtaken as the network likes.
+    fn take_sip_datagram(&mut self, packet: &linkspan_testnet::Packet) -> bool {
+        let path = sip::Path::new(sip::Transport::Udp, packet.to, packet.from);
+        let received = sip::Received { path, payload: &packet.payload };
+        let now = self.now;
+        if packet.to == self.standard.address {
+            self.standard.handle_sip(received, now);
+        } else if is_gateway(packet.to) {
+            self.gateway.handle_sip(received, now).unwrap();
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Queues, or sends, a SIP message.
+    fn post(&mut self, transmit: sip::Transmit) {
+        let path = transmit.path;
+        if path.transport == sip::Transport::Udp {
+            let payload = transmit.payload.to_vec();
+            self.network.send(self.now, path.local, path.remote, payload);
+        } else {
+            self.sip.push_back((self.now + SIP_DELAY, transmit));
+        }
+    }
+
     fn step(&mut self) {
         let now = self.now;
         if self.gateway.poll_timeout().is_some_and(|at| at <= now) {
@@ -178,6 +212,10 @@ impl World {
         self.lync.handle_timeout(now);
         self.standard.handle_timeout(now);
         while let Some(packet) = self.network.receive(now) {
+            if self.take_sip_datagram(&packet) {
+                self.drain();
+                continue;
+            }
             let payload = BytesMut::from(&packet.payload[..]);
             if self.bound.contains(&packet.to) {
                 let _ = self.engine.handle_datagram(packet.to, packet.from, payload, now);
@@ -237,11 +275,11 @@ impl World {
             let mut quiet = true;
             while let Some(transmit) = self.gateway.poll_sip_transmit() {
                 quiet = false;
-                self.sip.push_back((self.now + SIP_DELAY, transmit));
+                self.post(transmit);
             }
             while let Some(transmit) = self.lync.poll_sip().or_else(|| self.standard.poll_sip()) {
                 quiet = false;
-                self.sip.push_back((self.now + SIP_DELAY, transmit));
+                self.post(transmit);
             }
             while let Some(command) = self.gateway.poll_media_command() {
                 quiet = false;

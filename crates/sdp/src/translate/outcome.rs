@@ -50,6 +50,12 @@ pub struct OfferTranslation {
 }
 
 impl OfferTranslation {
+    /// What the session has come to with the offer written.
+    #[must_use]
+    pub const fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// What became of every line of the offer: an explanation for each kind of line in each
     /// section, beside those of [`explain`](Self::explain).
     #[must_use]
@@ -339,6 +345,16 @@ impl Context {
     /// What our end of a side can do, from the next offer on.
     pub const fn profile_mut(&mut self, side: Side) -> &mut Profile {
         &mut self.leg_mut(side).profile
+    }
+
+    /// The last description for `side` is the one that `of` has, while what was agreed stays. What
+    /// was translated and not sent does not count, and what was sent and refused does: the next
+    /// description's version follows from it (RFC 3264 §8).
+    pub fn set_last_written(&mut self, side: Side, of: &Self) {
+        let history = &mut self.leg_mut(side).history;
+        let sections = core::mem::take(&mut history.sections);
+        *history = of.leg(side).history.clone();
+        history.set_sections(sections);
     }
 
     pub(super) const fn leg(&self, side: Side) -> &Leg {

@@ -49,6 +49,8 @@ impl UserAgent {
         let mut response = self.session_response(session, status).ok_or(VerbError::State)?;
         if reliable {
             response.headers.push("RSeq", rseq.to_string());
+            // RFC 3311 §5.1: with UPDATE in it the caller may send one before the answer.
+            response.headers.push("Allow", self.allow());
             if !wanted {
                 headers.push("Require", "100rel");
             }
@@ -258,8 +260,9 @@ impl UserAgent {
         if let Some(session) = session.filter(|_| refreshes) {
             let headers = asked.request.headers.clone();
             self.answer_timer(session, &headers, &mut response, now);
+            let by = headers.from().ok().flatten().and_then(|from| from.tag()).unwrap_or_default();
             let state = self.sessions.get_mut(&session);
-            if let Some(dialog) = state.and_then(|state| state.dialog.as_mut()) {
+            if let Some(dialog) = state.and_then(|state| state.dialog_with(by)) {
                 dialog.refresh_target(&headers);
                 if let Some(contact) = dialog.contact() {
                     response.headers.set("Contact", contact);

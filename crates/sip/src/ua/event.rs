@@ -74,7 +74,7 @@ pub enum UaEvent {
         body: Option<Body>,
     },
     /// The PRACK for a reliable provisional response of ours arrived, and was answered; where it
-    /// makes an offer it comes as `Request` too, for its 200 to answer.
+    /// makes an offer it has come as `Request` before, for its 200 to answer.
     ProgressAcked {
         /// The call.
         session: SessionId,

@@ -324,8 +324,8 @@ impl UserAgent {
         let rseq = pending.number;
         if had_offer && !request.body.is_empty() {
             // RFC 3262 §5: a further offer, which the application answers in its 200.
-            self.emit(UaEvent::ProgressAcked { session, rseq, body: None });
             self.ask(Some(session), request.clone(), id, path);
+            self.emit(UaEvent::ProgressAcked { session, rseq, body: None });
         } else {
             self.answer(message, id, StatusCode::OK, &Headers::new(), now);
             let body = request.to_body();

@@ -164,6 +164,13 @@ impl Session {
         }
     }
 
+    /// The dialog, or before there is one the early one with this fork.
+    pub(super) fn dialog_with(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
+        let mut early = self.early.iter_mut().map(|early| &mut early.dialog);
+        let early = early.find(|dialog| dialog.remote_tag() == remote_tag);
+        self.dialog.as_mut().or(early)
+    }
+
     pub(super) fn due(&self) -> Option<Instant> {
         [
             self.unacked.as_deref().map(Resend::due),

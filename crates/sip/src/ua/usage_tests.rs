@@ -381,8 +381,8 @@ fn an_offer_in_a_prack_is_the_applications_to_answer() {
     let input = Received { path, payload: &prack.to_bytes() };
     pair.b.handle_input(input, pair.now).unwrap();
     assert!(pair.b.poll_transmit().is_none());
-    assert!(matches!(pair.b.poll_event(), Some(UaEvent::ProgressAcked { body: None, .. })));
     let id = asked(&mut pair.b);
+    assert!(matches!(pair.b.poll_event(), Some(UaEvent::ProgressAcked { body: None, .. })));
     pair.b.respond(id, StatusCode::OK, Headers::new(), answer, pair.now).unwrap();
     let ok = pair.b.poll_transmit().unwrap().payload;
     assert!(ok.starts_with(b"SIP/2.0 200") && ok.ends_with(b"v=0\r\n"));

@@ -1,0 +1,353 @@
+//! Offers before a call is answered: RFC 3311, RFC 3262 §5, [MS-SDPEXT] 3.1.5.13.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking"
+)]
+
+mod world;
+
+use std::time::Duration;
+
+use linkspan_gateway::{Side, StreamKind};
+use linkspan_sdp::Direction;
+use linkspan_testnet::Link;
+use world::{Behaviour, World, config};
+
+const SIDES: [Side; 2] = [Side::Lync, Side::Standard];
+
+/// A call whose callee has answered in a reliable 183 and is not picked up yet.
+fn ringing(caller: Side, change: impl Fn(Side, &mut Behaviour)) -> World {
+    let [lync, standard] = SIDES.map(|side| {
+        let mut behaviour = Behaviour::of(side);
+        let callee = side != caller;
+        (behaviour.early, behaviour.reliable, behaviour.waits) = (callee, callee, callee);
+        change(side, &mut behaviour);
+        behaviour
+    });
+    let mut world = World::new(81, config(), lync, standard, Link::default());
+    let uri = match caller {
+        Side::Lync => "sip:room7@video.example.test",
+        Side::Standard => "sip:alice@example.test",
+    };
+    let now = world.now;
+    world.endpoint(caller).place_call(uri, now);
+    world.run_for(Duration::from_secs(2));
+    world
+}
+
+/// What a side heard after `from` things.
+fn heard(world: &mut World, side: Side, from: usize) -> Vec<String> {
+    world.endpoint(side).heard[from..].to_vec()
+}
+
+fn pick_up(world: &mut World, callee: Side) {
+    let now = world.now;
+    world.endpoint(callee).pick_up(now);
+    world.run_for(Duration::from_secs(3));
+}
+
+fn update(world: &mut World, side: Side, direction: Direction) {
+    let now = world.now;
+    world.endpoint(side).update(direction, now);
+    world.run_for(Duration::from_secs(1));
+}
+
+/// Whether audio arrives at each side.
+fn flows(world: &mut World) -> [bool; 2] {
+    let count = |world: &mut World| {
+        SIDES.map(|s| world.endpoint(s).stream(StreamKind::Audio).received_audio.len())
+    };
+    let before = count(world);
+    world.run_for(Duration::from_secs(1));
+    let after = count(world);
+    [after[0] > before[0] + 40, after[1] > before[1] + 40]
+}
+
+fn end(world: &mut World, by: Side) {
+    for side in SIDES {
+        for stream in &mut world.endpoint(side).streams {
+            stream.most = 0;
+        }
+    }
+    let now = world.now;
+    world.endpoint(by).hang_up(now);
+    world.run_to_end();
+    assert_eq!(world.bound(), 0);
+}
+
+fn retry_after(world: &mut World, side: Side) -> u32 {
+    let response = world.endpoint(side).responses.last().unwrap();
+    response.headers.first("Retry-After").unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_reliable_answer_is_passed_on_reliably_and_said_once() {
+    for caller in SIDES {
+        let callee = caller.other();
+        let mut world = ringing(caller, |_, _| {});
+        let endpoint = world.endpoint(caller);
+        assert_eq!(endpoint.heard, ["180", "183"]);
+        let early = endpoint.responses.last().unwrap();
+        assert!(early.headers.require().has("100rel") && early.headers.allow().has("UPDATE"));
+        // Early media, once ICE has its pairs.
+        assert_eq!(flows(&mut world), [true, true], "{:#?}", world.tail());
+        pick_up(&mut world, callee);
+        let responses = &world.endpoint(caller).responses;
+        let of = |status| &responses.iter().find(|r| r.status.as_u16() == status).unwrap().body;
+        match caller {
+            Side::Lync => assert_eq!(of(200), of(183), "Lync's peers say it again"),
+            Side::Standard => assert!(of(200).is_empty(), "RFC 6337 §3.1.1"),
+        }
+        assert_eq!(flows(&mut world), [true, true]);
+        end(&mut world, caller);
+    }
+}
+
+#[test]
+fn the_final_answer_waits_for_the_prack() {
+    for caller in SIDES {
+        let mut world = ringing(caller, |_, behaviour| behaviour.waits = false);
+        let ladder = world.ladder(caller);
+        let at = |what: &str| {
+            let found = ladder.iter().position(|line| line.starts_with(what));
+            found.unwrap_or_else(|| panic!("no {what}: {ladder:#?}"))
+        };
+        assert!(at("> PRACK") < at("< 200"), "{ladder:#?}");
+        assert_eq!(flows(&mut world), [true, true]);
+        end(&mut world, caller);
+    }
+}
+
+#[test]
+fn an_update_of_the_caller_goes_to_a_callee_that_takes_it() {
+    let (caller, callee) = (Side::Lync, Side::Standard);
+    let mut world = ringing(caller, |_, _| {});
+    for (direction, expected) in
+        [(Direction::Inactive, [false, false]), (Direction::SendRecv, [true, true])]
+    {
+        let before = SIDES.map(|s| world.endpoint(s).heard.len());
+        update(&mut world, caller, direction);
+        assert_eq!(heard(&mut world, callee, before[1]), ["UPDATE"], "{:#?}", world.tail());
+        assert_eq!(heard(&mut world, caller, before[0]), ["re 200"]);
+        assert_eq!(flows(&mut world), expected, "{:#?}", world.tail());
+    }
+    pick_up(&mut world, callee);
+    assert_eq!(flows(&mut world), [true, true]);
+    // Nothing was left untold, and ICE's last word is the caller's.
+    assert!(!world.standard.heard.iter().any(|h| h == "re-INVITE"), "{:#?}", world.tail());
+    end(&mut world, callee);
+}
+
+#[test]
+fn added_video_goes_by_update_too() {
+    let mut world = ringing(Side::Lync, |side, b| b.video = side == Side::Standard);
+    let now = world.now;
+    let before = world.lync.heard.len();
+    world.lync.add_video_by_update(now);
+    world.run_for(Duration::from_secs(2));
+    assert_eq!(heard(&mut world, Side::Lync, before), ["re 200"], "{:#?}", world.tail());
+    pick_up(&mut world, Side::Standard);
+    assert!(world.lync.stream(StreamKind::Video).received_pictures > 10, "{:#?}", world.tail());
+    end(&mut world, Side::Lync);
+}
+
+#[test]
+fn a_hold_for_a_callee_that_takes_no_update_is_answered_here_and_told_later() {
+    // Lync has one exchange before the answer; a standards callee may lack UPDATE, or say so late.
+    for (caller, refuses) in [(Side::Standard, false), (Side::Lync, false), (Side::Lync, true)] {
+        let callee = caller.other();
+        let mut world = ringing(caller, |side, behaviour| {
+            behaviour.no_update = side == Side::Standard && callee == side && !refuses;
+            if refuses && side == callee {
+                behaviour.refuses = vec![405];
+            }
+        });
+        let before = SIDES.map(|s| world.endpoint(s).heard.len());
+        update(&mut world, caller, Direction::Inactive);
+        let at = |side: Side| usize::from(side == Side::Standard);
+        assert_eq!(heard(&mut world, caller, before[at(caller)]), ["re 200"]);
+        let expected: &[&str] = if refuses { &["UPDATE"] } else { &[] };
+        assert_eq!(heard(&mut world, callee, before[at(callee)]), expected, "{:#?}", world.tail());
+        assert_eq!(flows(&mut world), [false, false]);
+        pick_up(&mut world, callee);
+        let invites: Vec<_> = world
+            .endpoint(callee)
+            .requests
+            .iter()
+            .filter(|r| r.method.as_str() == "INVITE")
+            .collect();
+        let last = String::from_utf8(invites.last().unwrap().body.to_vec()).unwrap();
+        assert!(invites.len() > 1 && last.contains("a=inactive"), "{:#?}", world.tail());
+        // The version is the one behind that of the INVITE: nothing between them was sent.
+        let version = |request: &&linkspan_sip::Request| -> u64 {
+            let text = String::from_utf8(request.body.to_vec()).unwrap();
+            let origin = text.lines().find(|l| l.starts_with("o=")).unwrap().to_owned();
+            origin.split(' ').nth(2).unwrap().parse().unwrap()
+        };
+        assert_eq!(version(&invites[1]), version(&invites[0]) + 1);
+        let now = world.now;
+        world.endpoint(caller).hold(Direction::SendRecv, now);
+        world.run_for(Duration::from_secs(2));
+        assert_eq!(flows(&mut world), [true, true], "{caller} {:#?}", world.tail());
+        end(&mut world, caller);
+    }
+}
+
+#[test]
+fn a_hold_that_is_over_before_the_answer_is_not_told() {
+    let mut world = ringing(Side::Standard, |_, _| {});
+    for direction in [Direction::SendOnly, Direction::SendRecv] {
+        update(&mut world, Side::Standard, direction);
+    }
+    assert_eq!(flows(&mut world), [true, true]);
+    pick_up(&mut world, Side::Lync);
+    // ICE's last word alone.
+    let offers = world.lync.heard.iter().filter(|h| *h == "re-INVITE").count();
+    assert_eq!(offers, 1, "{:#?}", world.tail());
+    assert_eq!(flows(&mut world), [true, true]);
+    end(&mut world, Side::Standard);
+}
+
+#[test]
+fn added_video_for_a_callee_that_takes_no_update_is_500_and_the_call_goes_on() {
+    let mut world = ringing(Side::Standard, |side, b| b.video = side == Side::Lync);
+    let now = world.now;
+    world.standard.add_video_by_update(now);
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(world.standard.heard.last().unwrap(), "re 500", "{:#?}", world.tail());
+    assert!(retry_after(&mut world, Side::Standard) <= 10);
+    pick_up(&mut world, Side::Lync);
+    assert_eq!(flows(&mut world), [true, true]);
+    end(&mut world, Side::Standard);
+}
+
+#[test]
+fn an_update_before_the_answer_to_the_invite_is_500_or_491() {
+    for caller in SIDES {
+        // The callee has not answered the INVITE's offer at all, or not reliably.
+        for early in [false, true] {
+            let mut world = ringing(caller, |_, behaviour| {
+                (behaviour.early, behaviour.reliable) = (early && behaviour.early, false);
+            });
+            // Toward Lync early media is reliable whatever the callee does.
+            let settled = early && caller == Side::Lync;
+            if !settled {
+                update(&mut world, caller, Direction::Inactive);
+                assert_eq!(world.endpoint(caller).heard.last().unwrap(), "re 500");
+                assert!(retry_after(&mut world, caller) <= 10);
+            }
+            let callee = caller.other();
+            update(&mut world, callee, Direction::Inactive);
+            assert_eq!(world.endpoint(callee).heard.last().unwrap(), "re 491");
+        }
+    }
+}
+
+#[test]
+fn an_update_of_the_callee_goes_to_a_caller_that_takes_it() {
+    let (caller, callee) = (Side::Standard, Side::Lync);
+    let mut world = ringing(caller, |_, _| {});
+    let before = SIDES.map(|s| world.endpoint(s).heard.len());
+    update(&mut world, callee, Direction::Inactive);
+    assert_eq!(heard(&mut world, caller, before[1]), ["UPDATE"], "{:#?}", world.tail());
+    assert_eq!(heard(&mut world, callee, before[0]), ["re 200"]);
+    assert_eq!(flows(&mut world), [false, false]);
+    pick_up(&mut world, callee);
+    let now = world.now;
+    world.lync.hold(Direction::SendRecv, now);
+    world.run_for(Duration::from_secs(2));
+    assert_eq!(flows(&mut world), [true, true], "{:#?}", world.tail());
+    end(&mut world, caller);
+}
+
+#[test]
+fn offers_that_meet_are_491_and_a_second_one_is_500() {
+    let mut world = ringing(Side::Lync, |_, _| {});
+    let now = world.now;
+    // The gateway has passed the caller's on when the callee's comes: both are in the way of the
+    // other, and both are to be tried again.
+    world.lync.update(Direction::Inactive, now);
+    world.run_for(Duration::from_millis(7));
+    let now = world.now;
+    world.standard.update(Direction::SendOnly, now);
+    world.run_for(Duration::from_secs(1));
+    assert!(world.standard.heard.contains(&"re 491".to_owned()), "{:#?}", world.tail());
+    assert_eq!(world.lync.heard.last().unwrap(), "re 491", "{:#?}", world.tail());
+    let now = world.now;
+    world.lync.update(Direction::Inactive, now);
+    world.lync.update(Direction::SendRecv, now);
+    world.run_for(Duration::from_secs(1));
+    let last = world.lync.heard.len() - 2;
+    let mut statuses = heard(&mut world, Side::Lync, last);
+    statuses.sort();
+    assert_eq!(statuses, ["re 200", "re 500"], "{:#?}", world.tail());
+}
+
+#[test]
+fn a_call_that_is_answered_while_an_update_is_under_way_goes_on_after_it() {
+    let mut world = ringing(Side::Lync, |_, _| {});
+    let now = world.now;
+    world.lync.update(Direction::Inactive, now);
+    world.run_for(Duration::from_millis(7));
+    // The 200 to the INVITE overtakes the one to the UPDATE.
+    let now = world.now;
+    world.standard.pick_up(now);
+    world.run_for(Duration::from_secs(2));
+    let heard = world.lync.heard.clone();
+    let at = |what: &str| heard.iter().position(|h| h == what).unwrap();
+    assert!(at("re 200") < at("200"), "{heard:?}");
+    assert_eq!(flows(&mut world), [false, false]);
+    end(&mut world, Side::Standard);
+}
+
+#[test]
+fn a_prack_may_make_an_offer() {
+    for caller in SIDES {
+        let mut world = ringing(caller, |side, behaviour| {
+            behaviour.prack_offers = side == caller;
+        });
+        let heard = world.endpoint(caller).heard.clone();
+        assert_eq!(heard, ["180", "183", "prack 200"], "{:#?}", world.tail());
+        // It says nothing new: no UPDATE has to go on.
+        assert!(!world.endpoint(caller.other()).heard.contains(&"UPDATE".to_owned()));
+        assert_eq!(flows(&mut world), [true, true]);
+        pick_up(&mut world, caller.other());
+        assert_eq!(flows(&mut world), [true, true]);
+        end(&mut world, caller);
+    }
+}
+
+#[test]
+fn a_caller_that_gives_up_has_its_pending_update_answered() {
+    let mut world = ringing(Side::Lync, |_, _| {});
+    world.standard.behaviour.dead = true;
+    update(&mut world, Side::Lync, Direction::Inactive);
+    let now = world.now;
+    world.lync.hang_up(now);
+    world.run_for(Duration::from_secs(1));
+    // The INVITE and the UPDATE.
+    let ladder = world.ladder(Side::Lync);
+    let terminated = ladder.iter().filter(|line| line.starts_with("< 487")).count();
+    assert_eq!(terminated, 2, "{ladder:#?}");
+    world.run_to_end();
+    assert_eq!(world.bound(), 0);
+}
+
+#[test]
+fn an_update_that_is_not_answered_is_refused_before_its_client_gives_up() {
+    let mut world = ringing(Side::Lync, |_, _| {});
+    world.standard.behaviour.dead = true;
+    let now = world.now;
+    world.lync.update(Direction::Inactive, now);
+    world.run_for(Duration::from_secs(25));
+    assert_eq!(world.lync.heard.last().unwrap(), "re 504", "{:#?}", world.tail());
+    world.standard.behaviour.dead = false;
+    update(&mut world, Side::Lync, Direction::Inactive);
+    assert_eq!(world.lync.heard.last().unwrap(), "re 200", "{:#?}", world.tail());
+    pick_up(&mut world, Side::Standard);
+    end(&mut world, Side::Lync);
+}
