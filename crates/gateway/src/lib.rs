@@ -17,9 +17,9 @@ mod routing;
 mod signalling;
 
 pub use config::{
-    AddressRange, AudioCodec, ConferenceAlias, Config, ConfigError, DomainPattern, Encryption,
-    H264, IceKind, Listener, NextHop, NextHopError, PacketizationModes, PatternError, Problem,
-    Route, SideConfig, SignallingTransport, TurnServer,
+    AddressRange, AudioCodec, ConferenceAlias, Config, ConfigError, DamagedVideo, DomainPattern,
+    Encryption, H264, IceKind, Listener, NextHop, NextHopError, PacketizationModes, PatternError,
+    Problem, Route, SideConfig, SignallingTransport, TurnServer,
 };
 pub use event::{CallState, CallSummary, GatewayCounters, GatewayEvent, LadderLine};
 pub use gateway::Gateway;

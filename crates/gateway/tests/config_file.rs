@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use linkspan_gateway::{
-    AudioCodec, Config, Encryption, IceKind, PacketizationModes, Side, SignallingTransport,
+    AudioCodec, Config, DamagedVideo, Encryption, IceKind, PacketizationModes, Side,
+    SignallingTransport,
 };
 
 const FILE: &str = r#"
@@ -25,6 +26,7 @@ advertised-address = "203.0.113.80"
 encryption = "none"
 ice = "none"
 audio = ["pcmu"]
+damaged-video = "freeze"
 h264 = { packetization-modes = "single-nal", fragments-in-mode-0 = true }
 
 [[routes]]
@@ -61,6 +63,8 @@ fn a_file_is_read_with_the_defaults_of_each_side() {
     assert_eq!((config.lync.ice, config.lync.first_port), (IceKind::MsIce2, 40_000));
     assert_eq!((config.standard.ice, config.standard.first_port), (IceKind::None, 50_000));
     assert_eq!(config.standard.audio, [AudioCodec::Pcmu]);
+    let damaged = (config.lync.damaged_video, config.standard.damaged_video);
+    assert_eq!(damaged, (DamagedVideo::Conceal, DamagedVideo::Freeze));
     assert_eq!(config.standard.h264.packetization_modes, PacketizationModes::SingleNal);
     assert!(config.standard.h264.fragments_in_mode_0 && !config.lync.h264.fragments_in_mode_0);
     assert_eq!(config.standard.h264.profile_level_id, "42e01f");

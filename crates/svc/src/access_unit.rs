@@ -108,6 +108,22 @@ impl AccessUnit {
         }
     }
 
+    /// The last NAL unit ends before its time: what it holds is made a NAL unit that may stand in a
+    /// byte stream, or nothing.
+    pub(crate) fn end_early(&mut self) {
+        let Some(last) = self.nals.last_mut() else { return };
+        let mut bytes = self.data.get(last.start..).unwrap_or_default();
+        // H.264 §7.4.1: the last octet is not 0, and an emulation prevention octet has one behind it.
+        while let [rest @ .., 0] | [rest @ .., 0, 0, 3] = bytes {
+            bytes = rest;
+        }
+        if bytes.len() < 2 {
+            return self.pop();
+        }
+        last.end = last.start + bytes.len();
+        self.data.truncate(last.end);
+    }
+
     /// Takes back the last NAL unit.
     pub(crate) fn pop(&mut self) {
         if let Some(last) = self.nals.pop() {

@@ -7,7 +7,8 @@ use crate::{
     ExtractForm, ExtractOptions, Extractor, FrameNumbering, GateConfig, LayerModel, LayerTarget,
     Layering, LossGate, NalType, PacketFilter, PacketizationMode, Packetizer, PacketizerConfig,
     ParameterSets, PayloadFormat, PayloadMeta, ProfileLevel, SessionMode, SliceHeader, Sps,
-    UcToAvc, extract, inspect, located_nal_units, operation_points, rbsp, sei_messages,
+    TruncatedSlices, UcToAvc, extract, inspect, located_nal_units, operation_points, rbsp,
+    sei_messages,
 };
 
 /// NAL iteration, access units, parameter sets, slice headers, and extraction in every form.
@@ -111,7 +112,7 @@ pub fn pacsi(data: &[u8]) {
 
 /// RTP payloads from a script through a depacketizer, a gate, both rewriters and a packetizer.
 ///
-/// First octet: bits 0, 6 and 7 the format. Then packets: octet of source (low 2 bits), marker (bit 2) and
+/// First octet: bits 0, 6 and 7 the format, bit 3 whether truncated slices stay. Then packets: octet of source (low 2 bits), marker (bit 2) and
 /// time step (bits 3 to 5); octet of sequence step (signed); octet of length; payload.
 pub fn packets(data: &[u8]) {
     let Some((&first, mut rest)) = data.split_first() else { return };
@@ -131,6 +132,9 @@ pub fn packets(data: &[u8]) {
     let (mut came, mut went) = (0usize, 0usize);
     let mut config = DepacketizerConfig::new(format);
     config.limits.queued_access_units = 8;
+    if first & 8 != 0 {
+        config.truncated = TruncatedSlices::Keep;
+    }
     let mut depacketizer = Depacketizer::new(config);
     let mut chain = Chain::new(first);
     let (mut sequence, mut timestamp, mut total) = (65_530u16, 0u32, 0);

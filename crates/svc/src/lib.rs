@@ -58,6 +58,7 @@ pub use reader::{AccessUnitReader, StreamNal};
 pub use rtp::{
     Depacketizer, DepacketizerConfig, PacketFilter, PacketizationMode, Packetizer,
     PacketizerConfig, PacketizerFormat, Payload, PayloadFormat, PayloadMeta, Payloads, SessionMode,
+    TruncatedSlices,
 };
 pub use sei::{
     LayerBitrate, Nesting, RecoveryPoint, ScalabilityInfo, ScalableLayer, SeiMessage, SeiMessages,

@@ -4,7 +4,7 @@
 use linkspan_svc::{
     AccessUnit, AccessUnitReader, AvcToUc, AvcToUcConfig, Depacketizer, DepacketizerConfig,
     ExtractOptions, LayerId, Layering, PacketFilter, PacketizationMode, Packetizer,
-    PacketizerConfig, PayloadFormat, PayloadMeta,
+    PacketizerConfig, PayloadFormat, PayloadMeta, TruncatedSlices,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -67,6 +67,40 @@ fn rfc_6184_cases() {
         }
     }
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn the_beginning_of_a_truncated_slice_stays_where_it_is_wanted() {
+    // Three fragments each; the second is lost. Of a slice (type 1, 5, 20) the first stays, without
+    // the zeros and the emulation prevention that its end would be; of a parameter set nothing does.
+    for (kind, first, kept) in [
+        (5, "b804aa", Some("65b804aa")),
+        (1, "b8040000", Some("61b804")),
+        (1, "b804000003", Some("61b804")),
+        (20, "80800fb804", Some("7480800fb804")),
+        (5, "0000", None),
+        (7, "42c01e", None),
+    ] {
+        for truncated in [TruncatedSlices::Keep, TruncatedSlices::Discard] {
+            let config = DepacketizerConfig {
+                truncated,
+                ..DepacketizerConfig::new(PayloadFormat::Svc { mode: Default::default() })
+            };
+            let mut depacketizer = Depacketizer::new(config);
+            let start = [vec![0x7c, 0x80 | kind], hex(first)].concat();
+            let end = vec![0x7c, 0x40 | kind, 0x04];
+            for (sequence, payload) in [(1, &start), (3, &end)] {
+                let meta = PayloadMeta { ssrc: 1, sequence, timestamp: 90, marker: sequence == 3 };
+                depacketizer.push(meta, payload).unwrap();
+            }
+            depacketizer.flush();
+            let unit = depacketizer.poll_access_unit().unwrap();
+            assert!(unit.is_damaged());
+            let wanted = kept.filter(|_| truncated == TruncatedSlices::Keep);
+            let got: Vec<_> = unit.iter().map(|n| n.bytes.to_vec()).collect();
+            assert_eq!(got, wanted.map(hex).into_iter().collect::<Vec<_>>(), "{kind} {first}");
+        }
+    }
 }
 
 #[test]

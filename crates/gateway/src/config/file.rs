@@ -7,7 +7,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    AddressRange, AudioCodec, Encryption, H264, IceKind, Listener, SideConfig, TurnServer,
+    AddressRange, AudioCodec, DamagedVideo, Encryption, H264, IceKind, Listener, SideConfig,
+    TurnServer,
 };
 use crate::id::Side;
 
@@ -28,6 +29,7 @@ struct SideFile {
     audio: Option<Vec<AudioCodec>>,
     video: Option<bool>,
     h264: Option<H264>,
+    damaged_video: Option<DamagedVideo>,
     max_payload: Option<usize>,
 }
 
@@ -48,6 +50,7 @@ impl SideFile {
             audio: self.audio.unwrap_or(default.audio),
             video: self.video.unwrap_or(default.video),
             h264: self.h264.unwrap_or(default.h264),
+            damaged_video: self.damaged_video.unwrap_or(default.damaged_video),
             max_payload: self.max_payload.unwrap_or(default.max_payload),
         }
     }

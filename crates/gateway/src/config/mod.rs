@@ -15,8 +15,8 @@ pub(crate) use conference::focus_of;
 pub use hop::{NextHop, NextHopError};
 pub use route::{DomainPattern, PatternError, Route};
 pub use side::{
-    AddressRange, AudioCodec, Encryption, H264, IceKind, Listener, PacketizationModes, SideConfig,
-    SignallingTransport,
+    AddressRange, AudioCodec, DamagedVideo, Encryption, H264, IceKind, Listener,
+    PacketizationModes, SideConfig, SignallingTransport,
 };
 pub use turn::TurnServer;
 

@@ -40,6 +40,8 @@ pub struct SideConfig {
     pub video: bool,
     /// What is written about H.264; used on the standards side.
     pub h264: H264,
+    /// How this side gets video of which packets were lost on the way to the gateway.
+    pub damaged_video: DamagedVideo,
     /// Octets of one RTP payload at most.
     pub max_payload: usize,
 }
@@ -63,6 +65,7 @@ impl SideConfig {
             audio: vec![AudioCodec::G722, AudioCodec::Pcmu, AudioCodec::Pcma],
             video: true,
             h264: H264::default(),
+            damaged_video: DamagedVideo::default(),
             max_payload: 1_200,
         }
     }
@@ -242,6 +245,28 @@ impl Default for H264 {
             fragments_in_mode_0: false,
         }
     }
+}
+
+/// What becomes of video of which packets were lost on the way to the gateway.
+///
+/// It has no decoder, so it cannot mend a picture; whichever way is chosen, it asks the sender for a
+/// keyframe, at most once a second.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum DamagedVideo {
+    /// All that a decoder can use goes on: every whole slice, and the beginning of one whose later
+    /// fragments are missing. A picture that is a third wrong and moves serves people better than a
+    /// perfect one that stands, and many senders write a picture as a single slice, of which under
+    /// heavy loss few come through whole. The default.
+    #[default]
+    Conceal,
+    /// Whole slices only, for decoders that stumble over one that ends early.
+    WholeSlices,
+    /// Pictures that decode exactly, and no others: the picture stands from a loss to the next
+    /// keyframe, 5 seconds at most; what needs nothing of what is missing goes on. For receivers
+    /// without concealment, and for recordings.
+    Freeze,
 }
 
 /// Packetization modes of RFC 6184 that the gateway offers.

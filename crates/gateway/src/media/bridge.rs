@@ -141,6 +141,8 @@ pub(super) fn pictures(
         }
         if picture.keyframe && !picture.damaged {
             stream.wish.arrived();
+        } else if picture.keyframe {
+            stream.wish.arrived_damaged(now);
         } else if picture.wants_keyframe {
             // The receiver sees no gap of the sender's: the gateway asks for it.
             stream.wish.want(now);

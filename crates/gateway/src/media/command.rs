@@ -6,6 +6,7 @@ use linkspan_ice as ice;
 
 use super::stats::StreamStatistics;
 use super::transport::{MediaKey, RemoteMedia, TransportConfig};
+use crate::config::DamagedVideo;
 use crate::id::{StreamId, StreamKind};
 
 /// A command of the signalling half.
@@ -111,6 +112,8 @@ pub struct AgreedStream {
     pub max_payload: usize,
     /// The peer reads FU-A although it declares packetization mode 0.
     pub fragments_in_mode_0: bool,
+    /// How the peer gets video of which packets were lost on the way here.
+    pub damaged_video: DamagedVideo,
     /// What is asked of the sender of the video, in kbit/s.
     pub max_video_kbps: u32,
     /// Octets of one video access unit at most.
@@ -131,6 +134,7 @@ impl AgreedStream {
             feedback: Feedback::default(),
             max_payload: 1_200,
             fragments_in_mode_0: false,
+            damaged_video: DamagedVideo::default(),
             max_video_kbps: 4_000,
             access_unit_octets: 1 << 20,
         }

@@ -296,6 +296,7 @@ impl MediaEngine {
                 codec: format.codec,
                 max_payload: agreed.max_payload,
                 fragments_in_mode_0: agreed.fragments_in_mode_0,
+                damaged: agreed.damaged_video,
             };
             video.set_receiver(receiver, agreed.max_video_kbps, now);
         }

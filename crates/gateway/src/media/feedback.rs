@@ -6,8 +6,10 @@ use std::time::Instant;
 /// Wants a keyframe from the sender of a stream until one comes.
 ///
 /// A request is repeated with the same number until the keyframe arrives (MS-RTP: identical
-/// numbers are one request), ever more slowly; a new wish gets a new number, and requests never
-/// follow each other closer than [`KeyframeWish::GAP`].
+/// numbers are one request), after half a second and then every second: where every third packet is
+/// lost, so are requests and what answers them. A new wish gets a new number, as does the one for
+/// another keyframe when one has come damaged, and requests never follow each other closer than
+/// [`KeyframeWish::GAP`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyframeWish {
     number: u16,
@@ -24,20 +26,30 @@ struct Wanted {
 impl KeyframeWish {
     /// Requests on the wire keep this distance.
     pub(crate) const GAP: Duration = Duration::from_millis(500);
-    const LONGEST: Duration = Duration::from_secs(4);
+    const LONGEST: Duration = Duration::from_secs(1);
 
     /// A keyframe is wanted. While an earlier wish is open this is the same wish.
     pub(crate) fn want(&mut self, now: Instant) {
         if self.wanted.is_none() {
-            self.number = self.number.wrapping_add(1);
-            let earliest = self.last_sent.map_or(now, |sent| now.max(sent + Self::GAP));
-            self.wanted = Some(Wanted { due: earliest, repeat: Self::GAP });
+            self.want_another(Self::GAP, now);
         }
     }
 
     /// A keyframe has arrived.
     pub(crate) fn arrived(&mut self) {
         self.wanted = None;
+    }
+
+    /// A keyframe has arrived, and parts of it are missing: the sender answers, so the next one is
+    /// worth another request, but not every picture is to be a keyframe.
+    pub(crate) fn arrived_damaged(&mut self, now: Instant) {
+        self.want_another(Self::LONGEST, now);
+    }
+
+    fn want_another(&mut self, gap: Duration, now: Instant) {
+        self.number = self.number.wrapping_add(1);
+        let due = self.last_sent.map_or(now, |sent| now.max(sent + gap));
+        self.wanted = Some(Wanted { due, repeat: Self::GAP });
     }
 
     /// The number of the request to send now, if one is due.
@@ -225,6 +237,23 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_keyframe_is_asked_for_anew_with_another_number() {
+        let t = Instant::now();
+        let mut wish = KeyframeWish::default();
+        wish.want(t);
+        assert_eq!(wish.poll(t), Some(1));
+        wish.arrived_damaged(t + ms(40));
+        assert_eq!(wish.poll(t + ms(999)), None);
+        assert_eq!(wish.poll(t + ms(1_000)), Some(2));
+        // That one got lost: it is repeated as it was.
+        assert_eq!(wish.poll(t + ms(1_500)), Some(2));
+        // A damaged keyframe that nobody has asked for.
+        wish.arrived();
+        wish.arrived_damaged(t + ms(9_000));
+        assert_eq!(wish.poll(t + ms(9_000)), Some(3));
+    }
+
+    #[test]
     fn wishes_are_bounded_under_constant_loss() {
         let t = Instant::now();
         let mut wish = KeyframeWish::default();
@@ -235,7 +264,7 @@ mod tests {
                 wish.poll(t + ms(*n)).is_some()
             })
             .count();
-        assert!((10..=20).contains(&sent), "{sent} in a minute");
+        assert!((55..=61).contains(&sent), "{sent} in a minute");
     }
 
     #[test]

@@ -8,10 +8,12 @@ use linkspan_rtp::{PayloadType, Rewriter, RtpHeader, SequenceNumber, Ssrc};
 use linkspan_svc::{
     AccessUnit, AvcToUc, AvcToUcConfig, DepacketizeError, Depacketizer, DepacketizerConfig,
     GateConfig, LayerTarget, Limits, LossGate, LossPolicy, PacketizationMode, Packetizer,
-    PacketizerConfig, PacketizerFormat, ParameterSets, PayloadFormat, PayloadMeta, UcToAvc,
+    PacketizerConfig, PacketizerFormat, ParameterSets, PayloadFormat, PayloadMeta, TruncatedSlices,
+    UcToAvc,
 };
 
 use super::command::StreamCodec;
+use crate::config::DamagedVideo;
 
 /// The video that comes in by one stream, on its way to the peer.
 #[derive(Debug)]
@@ -19,10 +21,13 @@ pub(super) struct VideoPath {
     from: StreamCodec,
     to: Option<VideoReceiver>,
     depacketizer: Depacketizer,
+    /// Octets of an access unit at most.
+    access_unit: usize,
     /// Late layers that have been told.
     late_layers: u64,
     rewriter: Rewrite,
     packetizer: Option<Packetizer>,
+    damaged: DamagedVideo,
     /// Since when nothing but a keyframe is let through.
     waiting: Option<Instant>,
     /// When to look whether packets have waited long enough, and the last one that came: a timer
@@ -45,6 +50,7 @@ pub(super) struct VideoReceiver {
     pub(super) codec: StreamCodec,
     pub(super) max_payload: usize,
     pub(super) fragments_in_mode_0: bool,
+    pub(super) damaged: DamagedVideo,
 }
 
 #[derive(Debug)]
@@ -61,6 +67,7 @@ enum Rewrite {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Picture {
     pub(super) keyframe: bool,
+    /// Parts of it are missing.
     pub(super) damaged: bool,
     /// Nothing but a keyframe repairs what was lost.
     pub(super) wants_keyframe: bool,
@@ -76,8 +83,8 @@ pub(super) struct Picture {
     pub(super) packets: usize,
 }
 
-/// Without a keyframe for so long the picture is passed all the same: there are senders that
-/// refresh piece by piece.
+/// Without a keyframe for so long the picture is passed all the same, as it comes: there are senders
+/// that refresh piece by piece.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A simulcast stream is given up after so long without a picture.
 const SWITCH: Duration = Duration::from_secs(2);
@@ -89,23 +96,21 @@ const TICK: Duration = Duration::from_millis(20);
 
 impl VideoPath {
     pub(super) fn new(from: StreamCodec, access_unit: usize, began: Instant, now: Instant) -> Self {
-        let format = match from {
-            StreamCodec::H264Uc => PayloadFormat::UcSvc,
-            _ => PayloadFormat::Avc,
-        };
-        let limits = Limits { access_unit_octets: access_unit, ..Limits::default() };
+        let damaged = DamagedVideo::default();
         Self {
             from,
             to: None,
-            depacketizer: Depacketizer::new(DepacketizerConfig { format, limits }),
+            depacketizer: depacketizer(from, access_unit, damaged),
+            access_unit,
             late_layers: 0,
             rewriter: Rewrite::Pass,
             packetizer: None,
+            damaged,
             waiting: Some(now),
             flush_at: None,
             last_push: now,
             began,
-            gate: gate(),
+            gate: gate(damaged),
             sets: ParameterSets::default(),
             stream: (0, now),
         }
@@ -121,7 +126,12 @@ impl VideoPath {
             return;
         }
         self.to = Some(to);
-        let VideoReceiver { codec: to, max_payload, fragments_in_mode_0 } = to;
+        let VideoReceiver { codec: to, max_payload, fragments_in_mode_0, damaged } = to;
+        if self.damaged != damaged {
+            self.damaged = damaged;
+            self.depacketizer = depacketizer(self.from, self.access_unit, damaged);
+            self.late_layers = 0;
+        }
         self.rewriter = match (self.from, to) {
             (StreamCodec::H264Uc, StreamCodec::H264Uc) => Rewrite::Pass,
             (StreamCodec::H264Uc, _) => {
@@ -149,14 +159,15 @@ impl VideoPath {
             _ => PacketizerConfig::avc(PacketizationMode::NonInterleaved, max_payload),
         };
         self.packetizer = Some(Packetizer::new(config));
-        self.hold_back(now);
+        self.waiting = Some(now);
+        self.gate = gate(damaged);
     }
 
     /// Nothing but a keyframe goes through from now on.
     pub(super) fn hold_back(&mut self, now: Instant) {
-        if self.waiting.is_none() {
+        if self.waiting.is_none_or(|since| now >= since + PATIENCE) {
             self.waiting = Some(now);
-            self.gate = gate();
+            self.gate = gate(self.damaged);
         }
     }
 
@@ -238,7 +249,7 @@ impl VideoPath {
                 Rewrite::Pass => Some(&unit),
             };
             if let Some(out) = out {
-                output.begin(&unit, picture.damaged, now);
+                output.begin(&unit, picture.damaged || unit.lost_before() > 0, now);
                 let payloads = packetizer.packetize(out);
                 picture.oversized = payloads.oversized();
                 for payload in payloads.iter() {
@@ -280,16 +291,15 @@ impl VideoPath {
                 let _ = self.sets.update(nal.bytes);
             }
         }
-        let damaged = unit.is_damaged() || unit.lost_before() > 0;
-        let started = self.gate.accept(unit);
-        let patient = self.waiting.is_some_and(|since| now < since + PATIENCE);
-        let held_back = !started && patient;
-        if !held_back {
+        if self.gate.accept(unit) {
             self.waiting = None;
+        } else if self.damaged == DamagedVideo::Freeze {
+            self.waiting.get_or_insert(now);
         }
+        let held_back = self.waiting.is_some_and(|since| now < since + PATIENCE);
         Picture {
             keyframe,
-            damaged,
+            damaged: unit.is_damaged(),
             wants_keyframe: self.gate.poll_keyframe_request().is_some(),
             temporal_id: unit.temporal_id(),
             size: if keyframe { self.size() } else { None },
@@ -354,10 +364,26 @@ impl VideoOutput {
     }
 }
 
-/// Damaged pictures go on, because decoders conceal and a picture that moves is worth more than a
-/// perfect one that stands; but the gate knows which losses spread.
-fn gate() -> LossGate {
-    LossGate::new(GateConfig { policy: LossPolicy::Continue, ..GateConfig::default() })
+/// Where damaged pictures go on the gate still knows which losses spread.
+fn gate(damaged: DamagedVideo) -> LossGate {
+    let policy = match damaged {
+        DamagedVideo::Freeze => LossPolicy::Freeze,
+        DamagedVideo::WholeSlices | DamagedVideo::Conceal => LossPolicy::Continue,
+    };
+    LossGate::new(GateConfig { policy, ..GateConfig::default() })
+}
+
+fn depacketizer(from: StreamCodec, access_unit: usize, damaged: DamagedVideo) -> Depacketizer {
+    let format = match from {
+        StreamCodec::H264Uc => PayloadFormat::UcSvc,
+        _ => PayloadFormat::Avc,
+    };
+    let truncated = match damaged {
+        DamagedVideo::Conceal => TruncatedSlices::Keep,
+        DamagedVideo::Freeze | DamagedVideo::WholeSlices => TruncatedSlices::Discard,
+    };
+    let limits = Limits { access_unit_octets: access_unit, ..Limits::default() };
+    Depacketizer::new(DepacketizerConfig { format, limits, truncated })
 }
 
 /// Room for the header in front of a payload.
@@ -420,14 +446,21 @@ mod tests {
         receiver: Depacketizer,
         /// When each picture went out, and its octets.
         passed: Vec<(Duration, Vec<u8>)>,
+        /// What was said of each picture, and the octets of its payloads.
+        pictures: Vec<(Picture, usize)>,
     }
 
     impl Bench {
         fn new() -> Self {
+            Self::with_damaged(DamagedVideo::Conceal)
+        }
+
+        fn with_damaged(damaged: DamagedVideo) -> Self {
             Self::with_receiver(VideoReceiver {
                 codec: StreamCodec::H264 { single_nal: false },
                 max_payload: 1_100,
                 fragments_in_mode_0: false,
+                damaged,
             })
         }
 
@@ -443,15 +476,27 @@ mod tests {
                 start,
                 receiver: Depacketizer::new(DepacketizerConfig::new(PayloadFormat::Avc)),
                 passed: Vec::new(),
+                pictures: Vec::new(),
             }
         }
 
         /// Sends a picture `after` the start, each layer on the source that `source` names.
         fn send(&mut self, unit: &AccessUnit, after: Duration, source: fn(u8) -> u32) {
+            self.send_part(unit, usize::MAX, after, source);
+        }
+
+        /// The same, of which only the first packets arrive.
+        fn send_part(
+            &mut self,
+            unit: &AccessUnit,
+            arrive: usize,
+            after: Duration,
+            source: fn(u8) -> u32,
+        ) {
             self.wait(after);
             let now = self.start + after;
             let timestamp = u32::try_from(after.as_micros() * 9 / 100).unwrap();
-            for payload in self.packetizer.packetize(unit).iter() {
+            for (at, payload) in (0..).zip(self.packetizer.packetize(unit).iter()) {
                 let ssrc = source(payload.prid());
                 let sequence = self.sequences.entry(ssrc).or_insert(SequenceNumber(1));
                 let header = RtpHeader {
@@ -462,7 +507,9 @@ mod tests {
                     ..RtpHeader::default()
                 };
                 *sequence = sequence.next();
-                self.path.push(header, &payload.to_vec(), now).unwrap();
+                if at < arrive {
+                    self.path.push(header, &payload.to_vec(), now).unwrap();
+                }
             }
             self.collect(after);
         }
@@ -479,7 +526,10 @@ mod tests {
             let now = self.start + after;
             let (receiver, passed) = (&mut self.receiver, &mut self.passed);
             while let Some(unit) = self.path.poll_access_unit() {
-                self.path.forward(unit, &mut self.output, 96, now, |header, len, payload| {
+                let mut sent = 0;
+                let output = &mut self.output;
+                let picture = self.path.forward(unit, output, 96, now, |header, len, payload| {
+                    sent += len;
                     let mut octets = vec![0; len];
                     payload(&mut octets);
                     let meta = PayloadMeta {
@@ -493,7 +543,20 @@ mod tests {
                         passed.push((after, unit.annex_b().to_vec()));
                     }
                 });
+                self.pictures.push((picture, sent));
             }
+        }
+
+        /// Twelve pictures; of one of them four packets arrive, the beginning of its first slice, and the rest is lost.
+        fn sends_with_loss(damaged: DamagedVideo, at: usize) -> Vec<(Picture, usize)> {
+            let mut bench = Self::with_damaged(damaged);
+            bench.packetizer = Packetizer::new(PacketizerConfig::uc_svc(300));
+            for (index, unit) in pictures(&stream()).iter().take(12).enumerate() {
+                let arrive = if index == at { 4 } else { usize::MAX };
+                bench.send_part(unit, arrive, PICTURE * u32::try_from(index).unwrap(), |_| 100);
+            }
+            bench.wait(Duration::from_secs(1));
+            bench.pictures
         }
 
         fn octets(&self) -> Vec<u8> {
@@ -536,7 +599,8 @@ mod tests {
         let units = pictures(&stream());
         let pass = |fragments_in_mode_0| {
             let codec = StreamCodec::H264 { single_nal: true };
-            let receiver = VideoReceiver { codec, max_payload: 300, fragments_in_mode_0 };
+            let damaged = DamagedVideo::Conceal;
+            let receiver = VideoReceiver { codec, max_payload: 300, fragments_in_mode_0, damaged };
             let mut bench = Bench::with_receiver(receiver);
             for (index, unit) in (0..).zip(&units[..8]) {
                 bench.send(unit, PICTURE * index, |_| 100);
@@ -547,6 +611,44 @@ mod tests {
         assert!(base.starts_with(&pass(true)));
         // Otherwise what does not fit is left out.
         assert!(pass(false).len() < pass(true).len());
+    }
+
+    #[test]
+    fn what_a_decoder_can_use_of_a_damaged_picture_goes_on_as_configured() {
+        let octets = |damaged, at| -> Vec<usize> {
+            Bench::sends_with_loss(damaged, at).iter().map(|(_, sent)| *sent).collect()
+        };
+        let whole = octets(DamagedVideo::Conceal, usize::MAX);
+        assert!(whole.len() == 12 && whole.iter().all(|sent| *sent > 0));
+        // The keyframe that begins the picture is damaged: its beginning begins it.
+        let conceal = octets(DamagedVideo::Conceal, 0);
+        assert!((500..whole[0]).contains(&conceal[0]), "{conceal:?}");
+        assert_eq!(conceal[1..], whole[1..]);
+        for damaged in [DamagedVideo::WholeSlices, DamagedVideo::Freeze] {
+            assert_eq!(octets(damaged, 0), [0; 12]);
+        }
+        // A later base picture.
+        let conceal = octets(DamagedVideo::Conceal, 4);
+        assert!((500..whole[4]).contains(&conceal[4]), "{conceal:?}");
+        assert_eq!(conceal[5..], whole[5..]);
+        let slices = octets(DamagedVideo::WholeSlices, 4);
+        assert_eq!((slices[4], &slices[5..]), (0, &whole[5..]));
+        let freeze = octets(DamagedVideo::Freeze, 4);
+        assert_eq!((&freeze[..4], &freeze[4..]), (&whole[..4], &[0; 8][..]));
+    }
+
+    #[test]
+    fn a_damaged_keyframe_is_told_apart_from_a_whole_one_behind_a_loss() {
+        let damaged = Bench::sends_with_loss(DamagedVideo::Conceal, 0)[0].0;
+        assert!(damaged.keyframe && damaged.damaged && damaged.wants_keyframe);
+        let mut bench = Bench::new();
+        let units = pictures(&stream());
+        bench.send(&units[0], Duration::ZERO, |_| 100);
+        bench.send_part(&units[1], 0, PICTURE, |_| 100);
+        bench.send(&units[0], PICTURE * 2, |_| 100);
+        bench.wait(Duration::from_secs(1));
+        let last = bench.pictures.last().unwrap().0;
+        assert!(last.keyframe && !last.damaged && !last.wants_keyframe);
     }
 
     #[test]

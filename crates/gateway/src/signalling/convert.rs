@@ -69,6 +69,7 @@ pub(super) fn agreed(
     let mut agreed = AgreedStream::try_from(media)?;
     agreed.max_payload = config.side(side).max_payload;
     agreed.fragments_in_mode_0 = config.side(side).h264.fragments_in_mode_0;
+    agreed.damaged_video = config.side(side).damaged_video;
     agreed.max_video_kbps = agreed.max_video_kbps.min(config.max_video_kbps);
     agreed.access_unit_octets = config.limits.access_unit_octets;
     Ok(agreed)

@@ -85,7 +85,7 @@ impl Depacketizer {
                 return Err(DepacketizeError::TooManySources { limit: limits.sources });
             }
             None => {
-                self.sources.push(Source::new(meta.ssrc));
+                self.sources.push(Source::new(meta.ssrc, self.config.truncated));
                 self.sources.len() - 1
             }
         };
@@ -277,14 +277,48 @@ pub struct DepacketizerConfig {
     pub format: PayloadFormat,
     /// The limits.
     pub limits: Limits,
+    /// What becomes of a slice of which fragments are missing.
+    pub truncated: TruncatedSlices,
 }
 
 impl DepacketizerConfig {
-    /// A configuration with default limits.
+    /// A configuration with default limits, which discards slices that are not whole.
     #[must_use]
     pub fn new(format: PayloadFormat) -> Self {
-        Self { format, limits: Limits::default() }
+        Self { format, limits: Limits::default(), truncated: TruncatedSlices::default() }
     }
+}
+
+/// What becomes of a slice of which fragments are missing (RFC 6184 §5.8, RFC 6190 §5.8).
+///
+/// ```
+/// use linkspan_svc::{
+///     Depacketizer, DepacketizerConfig, PayloadFormat, PayloadMeta, TruncatedSlices,
+/// };
+/// let truncated = TruncatedSlices::Keep;
+/// let config = DepacketizerConfig { truncated, ..DepacketizerConfig::new(PayloadFormat::Avc) };
+/// let mut depacketizer = Depacketizer::new(config);
+/// // The second of three fragments is lost.
+/// for (sequence, payload) in [(1, &[0x7c, 0x85, 0xb8][..]), (3, &[0x7c, 0x45, 0x04])] {
+///     let meta = PayloadMeta { ssrc: 1, sequence, timestamp: 90, marker: sequence == 3 };
+///     depacketizer.push(meta, payload)?;
+/// }
+/// depacketizer.flush();
+/// let unit = depacketizer.poll_access_unit().unwrap();
+/// assert!(unit.is_damaged());
+/// assert_eq!(unit.annex_b(), [0, 0, 0, 1, 0x65, 0xb8]);
+/// # Ok::<(), linkspan_svc::DepacketizeError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TruncatedSlices {
+    /// It is left out, as every other NAL unit is.
+    #[default]
+    Discard,
+    /// The fragments in front of the gap stay, for decoders that conceal what is missing: most
+    /// decode a slice up to where it ends. The forbidden bit is not set in it, although RFC 6184 asks
+    /// for that: libavcodec, for one, does not look into a unit that carries it. The formats whose
+    /// packets are interleaved discard it.
+    Keep,
 }
 
 /// An RTP payload format.

@@ -9,7 +9,9 @@ mod payload;
 mod reorder;
 mod source;
 
-pub use depacketizer::{Depacketizer, DepacketizerConfig, PayloadFormat, PayloadMeta, SessionMode};
+pub use depacketizer::{
+    Depacketizer, DepacketizerConfig, PayloadFormat, PayloadMeta, SessionMode, TruncatedSlices,
+};
 pub use filter::PacketFilter;
 pub use packetizer::{
     PacketizationMode, Packetizer, PacketizerConfig, PacketizerFormat, Payload, Payloads,

@@ -9,7 +9,7 @@ use crate::nal::{LayerId, NalType, SvcExtension};
 use crate::rtp::decoding_order::{DecodingOrder, NumberedSource};
 use crate::rtp::payload::{Fragment, Piece, Unit, split};
 use crate::rtp::reorder::ReorderQueue;
-use crate::rtp::{PayloadFormat, PayloadMeta};
+use crate::rtp::{PayloadFormat, PayloadMeta, TruncatedSlices};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
@@ -22,6 +22,8 @@ pub(crate) struct Source {
     unit: Option<AccessUnit>,
     /// First octet of the NAL unit whose fragments are being joined.
     fragmenting: Option<u8>,
+    /// What becomes of it when a fragment is missing.
+    truncated: TruncatedSlices,
     /// The unit's start is not proven to have arrived.
     open_start: bool,
     /// The PACSI of the access unit in progress.
@@ -68,7 +70,7 @@ pub(crate) struct Part {
 const MAX_DROPOUT: u16 = 3_000;
 
 impl Source {
-    pub(crate) fn new(ssrc: u32) -> Self {
+    pub(crate) fn new(ssrc: u32, truncated: TruncatedSlices) -> Self {
         Self {
             ssrc,
             queue: ReorderQueue::default(),
@@ -76,6 +78,7 @@ impl Source {
             restart: None,
             unit: None,
             fragmenting: None,
+            truncated,
             open_start: false,
             pacsi_layer: None,
             last_layer: None,
@@ -489,13 +492,19 @@ impl Source {
         }
     }
 
-    /// Takes an unfinished NAL unit back (RFC 6184 §5.8 lets a receiver pass it on; no decoder
-    /// gains by it).
+    /// Ends a NAL unit of which fragments are missing: of a slice the beginning may stay.
     fn break_fragment_of(&mut self, unit: &mut AccessUnit) {
-        if self.fragmenting.take().is_some() {
+        let Some(first) = self.fragmenting.take() else { return };
+        let is_slice = matches!(
+            NalType::new(first),
+            NalType::Slice | NalType::IdrSlice | NalType::SliceExtension
+        );
+        if self.truncated == TruncatedSlices::Keep && is_slice {
+            unit.end_early();
+        } else {
             unit.pop();
-            unit.set_damaged(true);
         }
+        unit.set_damaged(true);
     }
 
     fn finish(&mut self, cx: &mut Context<'_>) {
