@@ -59,11 +59,12 @@ impl AccessUnit {
 
     /// Appends a NAL unit whose layer and simulcast stream the caller knows.
     pub fn push_in(&mut self, nal: &[u8], layer: Option<LayerId>, stream: u8) {
-        if nal.is_empty() {
-            return;
-        }
-        self.begin(layer, stream);
-        self.extend(nal);
+        let Some(&first) = nal.first() else { return };
+        self.data.reserve(START_CODE.len() + nal.len());
+        self.data.extend_from_slice(&START_CODE);
+        let (start, kind) = (self.data.len(), NalType::new(first));
+        self.data.extend_from_slice(nal);
+        self.nals.push(Span { start, kind, layer, stream });
     }
 
     /// The layer that [`Self::push`] would give `nal`.
@@ -80,24 +81,17 @@ impl AccessUnit {
         }
     }
 
-    /// Starts a NAL unit that [`Self::extend`] fills.
-    pub(crate) fn begin(&mut self, layer: Option<LayerId>, stream: u8) {
+    /// Starts a NAL unit with its first octet; [`Self::extend`] appends the others.
+    pub(crate) fn begin(&mut self, first: u8, layer: Option<LayerId>, stream: u8) {
         self.data.extend_from_slice(&START_CODE);
-        let start = self.data.len();
-        self.nals.push(Span { start, end: start, kind: NalType::Other(0), layer, stream });
+        self.nals.push(Span { start: self.data.len(), kind: NalType::new(first), layer, stream });
+        self.data.push(first);
     }
 
-    /// Appends octets to the last NAL unit.
+    /// Appends octets to the last NAL unit, which there is.
     #[inline]
     pub(crate) fn extend(&mut self, octets: &[u8]) {
-        let Some(last) = self.nals.last_mut() else { return };
-        if last.start == last.end
-            && let Some(&first) = octets.first()
-        {
-            last.kind = NalType::new(first);
-        }
         self.data.extend_from_slice(octets);
-        last.end = self.data.len();
     }
 
     /// Overwrites octets of the last NAL unit; those behind its end are left out.
@@ -111,7 +105,7 @@ impl AccessUnit {
     /// The last NAL unit ends before its time: what it holds is made a NAL unit that may stand in a
     /// byte stream, or nothing.
     pub(crate) fn end_early(&mut self) {
-        let Some(last) = self.nals.last_mut() else { return };
+        let Some(last) = self.nals.last() else { return };
         let mut bytes = self.data.get(last.start..).unwrap_or_default();
         // H.264 §7.4.1: the last octet is not 0, and an emulation prevention octet has one behind it.
         while let [rest @ .., 0] | [rest @ .., 0, 0, 3] = bytes {
@@ -120,8 +114,8 @@ impl AccessUnit {
         if bytes.len() < 2 {
             return self.pop();
         }
-        last.end = last.start + bytes.len();
-        self.data.truncate(last.end);
+        let end = last.start + bytes.len();
+        self.data.truncate(end);
     }
 
     /// Takes back the last NAL unit.
@@ -150,11 +144,7 @@ impl AccessUnit {
     pub(crate) fn append(&mut self, other: &Self) {
         let shift = self.data.len();
         self.data.extend_from_slice(&other.data);
-        self.nals.extend(other.nals.iter().map(|s| Span {
-            start: s.start + shift,
-            end: s.end + shift,
-            ..s.clone()
-        }));
+        self.nals.extend(other.nals.iter().map(|s| Span { start: s.start + shift, ..s.clone() }));
         self.damaged |= other.damaged;
     }
 
@@ -176,8 +166,12 @@ impl AccessUnit {
     #[must_use]
     pub fn nal(&self, index: usize) -> Option<Nal<'_>> {
         let span = self.nals.get(index)?;
+        let end = match self.nals.get(index + 1) {
+            Some(next) => next.start - START_CODE.len(),
+            None => self.data.len(),
+        };
         Some(Nal {
-            bytes: self.data.get(span.start..span.end)?,
+            bytes: self.data.get(span.start..end)?,
             kind: span.kind,
             layer: span.layer,
             stream: span.stream,
@@ -276,6 +270,11 @@ impl AccessUnit {
         self.base_index = index;
     }
 
+    /// The layer of the first unit that tells one.
+    pub(crate) fn first_layer(&self) -> Option<LayerId> {
+        self.nals.iter().find_map(|s| s.layer)
+    }
+
     /// Whether it holds a slice of type 5: decoding can start here.
     #[must_use]
     pub fn is_idr(&self) -> bool {
@@ -309,12 +308,6 @@ pub(crate) trait NalList {
 impl NalList for AccessUnit {
     fn unit(&self, index: usize) -> Option<Nal<'_>> {
         self.nal(index)
-    }
-}
-
-impl NalList for [Nal<'_>] {
-    fn unit(&self, index: usize) -> Option<Nal<'_>> {
-        self.get(index).copied()
     }
 }
 
@@ -374,10 +367,10 @@ impl<'a> Iterator for Nals<'a> {
 
 impl ExactSizeIterator for Nals<'_> {}
 
+/// A NAL unit, which ends where the start code of the next one stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Span {
     start: usize,
-    end: usize,
     kind: NalType,
     layer: Option<LayerId>,
     stream: u8,

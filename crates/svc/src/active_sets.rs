@@ -1,6 +1,6 @@
 //! Which parameter sets an output stream has been given.
 
-use crate::access_unit::{AccessUnit, NalList};
+use crate::access_unit::{AccessUnit, Nal, NalList};
 use crate::nal::NalType;
 use crate::params::{ParameterSets, Pps};
 use crate::slice::SliceHeader;
@@ -16,6 +16,9 @@ pub(crate) struct ActiveSets {
     used_sps: Vec<u8>,
     /// What the receiver has, as it came in.
     output: ParameterSets,
+    /// A stream and a picture parameter set of it that the receiver has with all it needs: as good
+    /// as every slice names the same.
+    known: Option<(u8, u8)>,
 }
 
 /// Simulcast streams whose sets are kept apart; a source has seldom more than three.
@@ -27,6 +30,7 @@ impl ActiveSets {
         if !nal.first().is_some_and(|&b| is_set(NalType::new(b))) {
             return;
         }
+        self.known = None;
         let index = usize::from(stream).min(MAX_STREAMS - 1);
         if self.inputs.len() <= index {
             self.inputs.resize_with(index + 1, ParameterSets::default);
@@ -48,19 +52,19 @@ impl ActiveSets {
     pub(crate) fn prepare(
         &mut self,
         unit: &(impl NalList + ?Sized),
-        keep: impl Fn(usize) -> bool,
+        keep: impl Fn(&Nal<'_>) -> bool,
         out: &mut AccessUnit,
         write: impl Fn(&[u8], &mut AccessUnit, u8),
     ) {
-        let idr = unit.units().enumerate().any(|(i, n)| n.kind == NalType::IdrSlice && keep(i));
+        let idr = unit.units().any(|n| n.kind == NalType::IdrSlice && keep(&n));
         // Each number once, however many slices name it.
         let mut done = [0u64; 4];
         let mut sps_done = 0u32;
-        for (index, nal) in unit.units().enumerate() {
-            if !nal.kind.is_vcl() || !keep(index) {
+        for nal in unit.units().filter(|n| n.kind.is_vcl() && keep(n)) {
+            let Some(pps_id) = pps_id_of(nal.bytes) else { continue };
+            if !idr && self.known == Some((nal.stream, pps_id)) {
                 continue;
             }
-            let Some(pps_id) = pps_id_of(nal.bytes) else { continue };
             if let Some(word) = done.get_mut(usize::from(pps_id / 64)) {
                 let bit = 1 << (pps_id % 64);
                 if *word & bit != 0 {
@@ -89,11 +93,14 @@ impl ActiveSets {
                 let _ = self.output.update(set);
                 write(set, out, nal.stream);
             }
+            // Sets that stand in the unit are yet to come.
+            self.known = due.iter().all(|due| !due).then_some((nal.stream, pps_id));
         }
     }
 
     /// Whether a parameter set of the input goes to the output where it stands.
     pub(crate) fn pass(&mut self, nal: &[u8]) -> bool {
+        self.known = None;
         let used = match nal.first().map(|&b| NalType::new(b)) {
             Some(NalType::Sps) => sps_id_of(nal).is_some_and(|id| self.used_sps.contains(&id)),
             Some(NalType::Pps) => Pps::parse(nal).is_ok_and(|p| self.used_pps.contains(&p.id)),
@@ -112,13 +119,13 @@ const fn is_set(kind: NalType) -> bool {
 
 fn holds(
     unit: &(impl NalList + ?Sized),
-    keep: &impl Fn(usize) -> bool,
+    keep: &impl Fn(&Nal<'_>) -> bool,
     kind: NalType,
     id: u8,
 ) -> bool {
-    unit.units().enumerate().any(|(index, nal)| {
+    unit.units().any(|nal| {
         nal.kind == kind
-            && keep(index)
+            && keep(&nal)
             && match kind {
                 NalType::Sps => sps_id_of(nal.bytes) == Some(id),
                 _ => Pps::parse(nal.bytes).is_ok_and(|p| p.id == id),

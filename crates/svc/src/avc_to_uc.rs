@@ -80,9 +80,8 @@ impl AvcToUc {
         let Some(first) = slices().next() else { return };
         let layer = self.config.layer(stream, temporal_id(&first));
         let start = self.plain.len();
-        let kept = |index: usize| unit.nal(index).is_some_and(|n| keep(&n));
         let write = |nal: &[u8], out: &mut AccessUnit, stream| out.push_in(nal, None, stream);
-        self.sets.prepare(unit, kept, &mut self.plain, write);
+        self.sets.prepare(unit, keep, &mut self.plain, write);
         for nal in unit.iter().filter(keep) {
             match nal.kind {
                 NalType::Sps | NalType::Pps if !self.sets.pass(nal.bytes) => continue,

@@ -54,6 +54,26 @@ impl<'a> BitReader<'a> {
 
     #[inline]
     fn refill(&mut self) {
+        let rest = self.data.get(self.next..).unwrap_or_default();
+        let Some(octets) = rest.first_chunk::<8>().filter(|_| self.cached <= 56) else {
+            return self.refill_by_octets();
+        };
+        let word = u64::from_be_bytes(*octets);
+        if self.escaped && has_octet(word, 3) {
+            return self.refill_by_octets();
+        }
+        // As many as there is room for; none of them can be an emulation prevention octet.
+        let count = (64 - self.cached) / 8;
+        let taken = word >> (64 - 8 * count);
+        self.cache |= (taken << (64 - 8 * count)) >> self.cached;
+        let zeros = (taken.trailing_zeros() / 8).min(count).to_le_bytes()[0];
+        self.zeros = if taken == 0 { self.zeros.saturating_add(zeros) } else { zeros };
+        self.cached += 8 * count;
+        self.next += count as usize;
+        self.loaded += count as usize;
+    }
+
+    fn refill_by_octets(&mut self) {
         while self.cached <= 56 {
             let Some(&octet) = self.data.get(self.next) else { return };
             self.next += 1;
@@ -101,8 +121,24 @@ impl<'a> BitReader<'a> {
     /// `ue(v)`.
     #[inline]
     pub(crate) fn ue(&mut self) -> Result<u32, ParseError> {
-        self.refill();
-        let zeros = self.cache.leading_zeros();
+        let mut zeros = self.cache.leading_zeros();
+        if 2 * zeros >= self.cached {
+            self.refill();
+            zeros = self.cache.leading_zeros();
+        }
+        let length = 2 * zeros + 1;
+        if zeros <= 31 && length <= self.cached {
+            let code = self.cache >> (64 - length);
+            self.cache <<= length;
+            self.cached -= length;
+            return Ok(u32::try_from(code - 1).unwrap_or(u32::MAX));
+        }
+        self.long_ue(zeros)
+    }
+
+    /// A code that is longer than what can be loaded at once, or than there is.
+    #[cold]
+    fn long_ue(&mut self, zeros: u32) -> Result<u32, ParseError> {
         if zeros >= self.cached {
             return Err(ParseError::Truncated { at: self.position() });
         }
@@ -137,6 +173,13 @@ impl<'a> BitReader<'a> {
         let magnitude = i32::try_from(code.div_ceil(2)).unwrap_or(i32::MAX);
         Ok(if code & 1 == 1 { magnitude } else { -magnitude })
     }
+}
+
+/// Whether one of the octets of `word` is `octet`.
+const fn has_octet(word: u64, octet: u8) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let difference = word ^ (ONES * octet as u64);
+    difference.wrapping_sub(ONES) & !difference & (ONES << 7) != 0
 }
 
 /// Writes syntax elements into a payload without emulation prevention.
@@ -303,6 +346,29 @@ mod tests {
             assert_eq!(r.ue().unwrap(), v);
             assert_eq!(r.se().unwrap(), i32::try_from(v >> 2).unwrap());
             assert_eq!(r.se().unwrap(), -i32::try_from(v >> 2).unwrap());
+        }
+    }
+
+    #[test]
+    fn reading_through_escapes_is_reading_without_them() {
+        let mut seed = 3u32;
+        let mut random = |n: u32| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) % n
+        };
+        for len in 1..120usize {
+            let mut draw = || [0, 0, 0, 1, 3, 0xff, 0x80, 0x40][random(8) as usize];
+            let payload: Vec<u8> = (0..len).map(|_| draw()).chain([0x80]).collect();
+            let mut escaped = Vec::new();
+            escape(&payload, &mut escaped);
+            let (mut plain, mut through) = (BitReader::raw(&payload), BitReader::new(&escaped));
+            for _ in 0..len {
+                let bits = random(40);
+                let one = if bits > 32 { plain.ue() } else { plain.u(bits) };
+                let other = if bits > 32 { through.ue() } else { through.u(bits) };
+                assert_eq!(one, other, "{payload:02x?}");
+                assert_eq!(plain.position(), through.position());
+            }
         }
     }
 

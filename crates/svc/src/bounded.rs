@@ -10,6 +10,19 @@ pub(crate) struct Bounded<T, const N: usize> {
 }
 
 impl<T: Copy + Default, const N: usize> Bounded<T, N> {
+    /// Takes everything out.
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Makes it hold what `other` holds, as far as there is room.
+    pub(crate) fn copy_from(&mut self, other: &[T]) {
+        self.len = other.len().min(N);
+        if let (Some(to), Some(from)) = (self.items.get_mut(..self.len), other.get(..self.len)) {
+            to.copy_from_slice(from);
+        }
+    }
+
     /// Adds an item; false, and nothing is added, when there is no room.
     pub(crate) fn push(&mut self, item: T) -> bool {
         let Some(place) = self.items.get_mut(self.len) else { return false };

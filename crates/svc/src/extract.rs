@@ -1,6 +1,6 @@
 use core::cell::OnceCell;
 
-use crate::access_unit::{AccessUnit, Nal};
+use crate::access_unit::{AccessUnit, Nal, NalList};
 use crate::active_sets::pps_id_of;
 use crate::annexb::{nal_units, write_annex_b};
 use crate::nal::{LayerId, NalType, SvcExtension};
@@ -244,24 +244,37 @@ fn avc(stream: &[u8], options: &ExtractOptions, out: &mut Vec<u8>) {
     };
     let mut rewriting = Rewriting::new(target, options.numbering);
     let mut reader = AccessUnitReader::new(stream);
-    let mut unit: Vec<Nal<'_>> = Vec::new();
     let mut written = AccessUnit::behind(core::mem::take(out));
     for index in 0.. {
         let nals = reader.read_nals();
         if nals.is_empty() {
             break;
         }
-        unit.clear();
-        unit.extend(nals.iter().map(|nal| Nal {
-            bytes: nal.located.bytes,
-            kind: nal.kind,
-            layer: nal.layer.or_else(|| nal.kind.is_vcl().then(|| temporal.layer(index, nal))),
-            stream: nal.stream,
-        }));
-        rewriting.process(&unit[..], &mut written);
+        rewriting.process(&Told { nals, index, temporal: &temporal }, &mut written);
         written.forget_units();
     }
     *out = written.into_annex_b();
+}
+
+/// The NAL units of an access unit, slices with their layers.
+struct Told<'a, 't> {
+    nals: &'t [StreamNal<'a>],
+    index: usize,
+    temporal: &'t Untold<'a, 't>,
+}
+
+impl NalList for Told<'_, '_> {
+    #[inline]
+    fn unit(&self, index: usize) -> Option<Nal<'_>> {
+        let nal = self.nals.get(index)?;
+        let told = nal.layer.is_some() || !nal.kind.is_vcl();
+        Some(Nal {
+            bytes: nal.located.bytes,
+            kind: nal.kind,
+            layer: if told { nal.layer } else { Some(self.temporal.layer(self.index, nal)) },
+            stream: nal.stream,
+        })
+    }
 }
 
 /// The highest dependency layer up to `max` whose slices do without lower layers.

@@ -30,6 +30,9 @@ pub struct LossGate {
     config: GateConfig,
     sets: ParameterSets,
     dpb: Dpb<bool>,
+    slices: SliceReader,
+    /// Of the picture that is coming.
+    marking: Marking,
     started: bool,
     counts: BaseCounts,
     request: Option<KeyframeRequest>,
@@ -44,6 +47,8 @@ impl LossGate {
             config,
             sets: ParameterSets::new(),
             dpb: Dpb::default(),
+            slices: SliceReader::default(),
+            marking: Marking::default(),
             started: false,
             counts: BaseCounts::default(),
             request: None,
@@ -92,12 +97,12 @@ impl LossGate {
     fn judge(&mut self, unit: &AccessUnit) -> Picture {
         let mut picture = Picture { clean: !unit.is_damaged(), ..Picture::default() };
         let mut reference = false;
-        let mut first: Option<(u32, bool, Marking)> = None;
+        let mut first: Option<(u32, bool)> = None;
         for nal in unit {
             if !matches!(nal.kind, NalType::Slice | NalType::IdrSlice) {
                 continue;
             }
-            let Ok(slice) = SliceReader::read_header(nal.bytes, &self.sets) else {
+            let Ok((slice, sps)) = self.slices.read_header(nal.bytes, &self.sets) else {
                 picture.clean = false;
                 continue;
             };
@@ -105,20 +110,19 @@ impl LossGate {
             picture.layer = nal.layer.unwrap_or_default();
             picture.idr = header.idr;
             reference |= header.ref_idc != 0;
-            if first.is_none()
-                && let Ok((_, sps)) = self.sets.activate(header.pps_id, false)
-            {
+            if first.is_none() {
+                first = Some((header.frame_num, header.idr));
+                self.marking.copy_from(&slice.marking);
                 self.dpb.begin(header.frame_num, header.idr, sps);
             }
-            let references = self.dpb.references(&slice);
+            let references = self.dpb.references(slice);
             let counted = match self.config.references {
                 ReferenceRule::All => &references[..],
                 ReferenceRule::First => references.get(..1).unwrap_or_default(),
             };
             picture.clean &= counted.iter().all(|r| *r == Some(true));
-            first.get_or_insert((header.frame_num, header.idr, slice.marking));
         }
-        let Some((frame_num, idr, marking)) = first else {
+        let Some((frame_num, idr)) = first else {
             // Nothing to decode, or nothing that can be read without parameter sets. A base picture
             // that was lost with all its slices shows in the next one that refers to it.
             let has_slices = unit.has_slices();
@@ -128,7 +132,7 @@ impl LossGate {
         };
         self.started |= idr;
         picture.clean &= self.started;
-        self.dpb.end(frame_num, idr, &marking, reference, Some(picture.clean));
+        self.dpb.end(frame_num, idr, &self.marking, reference, Some(picture.clean));
         // A picture that nothing refers to, and a layer that the base does not need, heal by
         // themselves.
         picture.needs_keyframe =

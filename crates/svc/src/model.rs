@@ -4,7 +4,7 @@ use crate::nal::{LayerId, NalType, SvcExtension};
 use crate::params::{ParameterSets, ProfileLevel};
 use crate::sei::{ScalabilityInfo, SeiPayload, rbsp, sei_messages};
 use crate::select::LayerOption;
-use crate::slice::SliceHeader;
+use crate::slice::{Front, SliceHeader};
 use crate::uc_to_avc::LayerTarget;
 
 /// What a source offers: its operation points, each with size, frame rate, bit rate and profile.
@@ -211,7 +211,7 @@ impl LayerModel {
             return;
         }
         let Some(sets) = self.sets.get(usize::from(nal.stream & 7)) else { return };
-        let Ok((.., sps)) = SliceHeader::read(nal.bytes, sets) else { return };
+        let Ok(Front { sps, .. }) = SliceHeader::read(nal.bytes, sets) else { return };
         layer.size = Some((sps.width(), sps.height()));
         layer.frame_size_mbs = sps.frame_size_mbs();
         layer.profile_level = Some(sps.profile_level_id().into());

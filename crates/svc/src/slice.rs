@@ -158,13 +158,45 @@ pub enum SliceType {
     Si,
 }
 
+/// What [`SliceHeader::read`] finds.
+#[derive(Debug)]
+pub(crate) struct Front<'a, 's> {
+    pub(crate) header: SliceHeader,
+    /// Behind what `header` holds.
+    pub(crate) rest: BitReader<'a>,
+    pub(crate) pps: &'s Pps,
+    pub(crate) sps: &'s Sps,
+    /// Bit positions, without emulation prevention.
+    pub(crate) frame_num: (usize, usize),
+    pub(crate) idr_pic_id: (usize, usize),
+}
+
 impl SliceHeader {
+    /// In the place of one that is to be read.
+    pub(crate) const NONE: Self = Self {
+        first_mb: 0,
+        slice_type: SliceType::I,
+        pps_id: 0,
+        sps_id: 0,
+        frame_num: 0,
+        ref_idc: 0,
+        idr: false,
+        idr_pic_id: 0,
+        field_pic: false,
+        bottom_field: false,
+        poc_lsb: 0,
+        delta_poc_bottom: 0,
+        delta_poc: [0; 2],
+        redundant_pic_cnt: 0,
+        svc: None,
+    };
+
     /// Reads the header of a NAL unit of type 1, 2, 5 or 20 with the sets that it names.
     ///
     /// # Errors
     /// [`ParseError`]; [`ParseError::UnknownParameterSet`] when a set is missing.
     pub fn parse(nal: &[u8], sets: &ParameterSets) -> Result<Self, ParseError> {
-        Self::read(nal, sets).map(|(header, ..)| header)
+        Self::read(nal, sets).map(|front| front.header)
     }
 
     /// Reads the header to its end and tells how the slice uses lower layers.
@@ -172,18 +204,17 @@ impl SliceHeader {
     /// # Errors
     /// As [`Self::parse`].
     pub fn inter_layer(nal: &[u8], sets: &ParameterSets) -> Result<InterLayer, ParseError> {
-        SliceReader::read_header(nal, sets).map(|syntax| syntax.inter_layer)
+        let mut reader = SliceReader::default();
+        reader.read_header(nal, sets).map(|(syntax, _)| syntax.inter_layer)
     }
 
-    /// The header, the reader behind it, and the sets it uses.
+    /// The header and the sets it uses.
     pub(crate) fn read<'a, 's>(
         nal: &'a [u8],
         sets: &'s ParameterSets,
-    ) -> Result<(Self, BitReader<'a>, &'s Pps, &'s Sps), ParseError> {
+    ) -> Result<Front<'a, 's>, ParseError> {
         let (svc, body) = Self::split(nal)?;
-        let reader = BitReader::new(body);
-        let (header, reader, pps, sps) = Self::read_from(nal, svc, reader, sets)?;
-        Ok((header, reader, pps, sps))
+        Self::read_from(nal, svc, BitReader::new(body), sets)
     }
 
     /// The scalable extension of a slice and the octets behind its headers.
@@ -206,7 +237,7 @@ impl SliceHeader {
         svc: Option<SvcExtension>,
         mut reader: BitReader<'a>,
         sets: &'s ParameterSets,
-    ) -> Result<(Self, BitReader<'a>, &'s Pps, &'s Sps), ParseError> {
+    ) -> Result<Front<'a, 's>, ParseError> {
         let octet = NalHeader::from_octet(nal.first().copied().unwrap_or(0));
         let r = &mut reader;
         let first_mb = r.ue_max("first_mb_in_slice", 139_263)?;
@@ -224,34 +255,31 @@ impl SliceHeader {
             slice_type,
             pps_id,
             sps_id: sps.id,
-            frame_num: 0,
             ref_idc: octet.ref_idc,
             idr: svc.map_or(octet.kind == NalType::IdrSlice, |s| s.idr),
-            idr_pic_id: 0,
-            field_pic: false,
-            bottom_field: false,
-            poc_lsb: 0,
-            delta_poc_bottom: 0,
-            delta_poc: [0; 2],
-            redundant_pic_cnt: 0,
             svc,
+            ..Self::NONE
         };
         if sps.separate_colour_plane {
             r.u(2)?;
         }
+        let at = r.position();
         h.frame_num = r.u(u32::from(sps.log2_max_frame_num))?;
+        let frame_num = (at, r.position());
         if !sps.frame_mbs_only {
             h.field_pic = r.flag()?;
             h.bottom_field = h.field_pic && r.flag()?;
         }
+        let at = r.position();
         if h.idr {
             h.idr_pic_id = u16::try_from(r.ue_max("idr_pic_id", 65_535)?).unwrap_or(0);
         }
+        let idr_pic_id = (at, r.position());
         h.read_picture_order(r, pps, sps)?;
         if pps.redundant_pic_cnt {
             h.redundant_pic_cnt = r.ue_u8("redundant_pic_cnt", 127)?;
         }
-        Ok((h, reader, pps, sps))
+        Ok(Front { header: h, rest: reader, pps, sps, frame_num, idr_pic_id })
     }
 
     fn read_picture_order(

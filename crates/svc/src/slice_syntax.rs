@@ -4,7 +4,7 @@
 use crate::bits::{BitReader, unescape};
 use crate::bounded::Bounded;
 use crate::error::ParseError;
-use crate::nal::NalType;
+use crate::nal::{NalType, SvcExtension};
 use crate::params::{ParameterSets, Pps, Sps};
 use crate::slice::{InterLayer, SliceHeader, SliceType};
 
@@ -25,108 +25,80 @@ pub(crate) struct SliceSyntax {
 /// Bit positions in the payload without emulation prevention.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Positions {
-    pub(crate) frame_num: usize,
-    pub(crate) frame_num_end: usize,
+    pub(crate) frame_num: (usize, usize),
     /// Empty where the picture is no IDR picture.
     pub(crate) idr_pic_id: (usize, usize),
-    pub(crate) modifications: usize,
-    pub(crate) modifications_end: usize,
-    pub(crate) marking: usize,
-    pub(crate) marking_end: usize,
+    pub(crate) modifications: (usize, usize),
+    pub(crate) marking: (usize, usize),
     /// Bits that only a scalable extension has, to be left out in AVC.
     pub(crate) scalable: [(usize, usize); 2],
     /// Where the slice data begins (before `cabac_alignment_one_bit`).
     pub(crate) data: usize,
 }
 
-/// `ref_pic_list_modification` commands of one list (H.264 §7.3.3.1).
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Modifications {
-    /// `modification_of_pic_nums_idc` and its operand.
-    pub(crate) commands: Bounded<(u8, u32), 66>,
-}
+/// `ref_pic_list_modification` commands of one list (H.264 §7.3.3.1):
+/// `modification_of_pic_nums_idc` and its operand, one for each entry at most (§7.4.3.1).
+pub(crate) type Modifications = Bounded<(u8, u32), 32>;
+
+/// `memory_management_control_operation` and its operands. Each names a frame or a field of at most
+/// 16 frames.
+pub(crate) type Commands = Bounded<(u8, u32, u32), 66>;
 
 /// `dec_ref_pic_marking` (H.264 §7.3.3.3).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Marking {
     pub(crate) long_term_reference: bool,
-    /// `memory_management_control_operation` and its operands, without the closing 0; `None` for
-    /// the sliding window.
-    pub(crate) adaptive: Option<Vec<(u8, u32, u32)>>,
+    /// `adaptive_ref_pic_marking_mode_flag`: the commands say what is marked, not the sliding
+    /// window.
+    pub(crate) adaptive: bool,
+    /// Without the closing 0.
+    pub(crate) commands: Commands,
 }
 
-/// What a slice needs to be read, kept between slices for its memory.
+/// What a slice needs to be read, kept between slices: a header is large, and most of it is empty.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SliceReader {
     /// The payload behind the NAL unit header, without emulation prevention.
     pub(crate) payload: Vec<u8>,
+    /// The slice that was read last.
+    pub(crate) syntax: SliceSyntax,
 }
 
 impl SliceReader {
-    /// Reads a slice header to its end, and no further; `payload` stays as it is.
-    pub(crate) fn read_header(nal: &[u8], sets: &ParameterSets) -> Result<SliceSyntax, ParseError> {
+    /// Reads a slice header to its end, and no further; `payload` stays as it is. Gives the sequence
+    /// parameter set that it names.
+    pub(crate) fn read_header<'s>(
+        &mut self,
+        nal: &[u8],
+        sets: &'s ParameterSets,
+    ) -> Result<(&SliceSyntax, &'s Sps), ParseError> {
         let (svc, body) = SliceHeader::split(nal)?;
-        let bits = BitReader::new(body);
-        let (header, mut rest, pps, sps) = SliceHeader::read_from(nal, svc, bits.clone(), sets)?;
-        read_rest(header, &mut rest, pps, sps, bits)
+        let sps = self.syntax.read(nal, svc, BitReader::new(body), sets)?;
+        Ok((&self.syntax, sps))
     }
 
     /// Reads a slice header to its end; `payload` then holds the slice.
-    pub(crate) fn read(
-        &mut self,
-        nal: &[u8],
-        sets: &ParameterSets,
-    ) -> Result<SliceSyntax, ParseError> {
+    pub(crate) fn read(&mut self, nal: &[u8], sets: &ParameterSets) -> Result<(), ParseError> {
         let (svc, body) = SliceHeader::split(nal)?;
         self.payload.clear();
         unescape(body, &mut self.payload);
-        let bits = BitReader::raw(&self.payload);
-        let (header, mut rest, pps, sps) = SliceHeader::read_from(nal, svc, bits.clone(), sets)?;
-        read_rest(header, &mut rest, pps, sps, bits)
+        self.syntax.read(nal, svc, BitReader::raw(&self.payload), sets)?;
+        Ok(())
     }
 }
 
-fn read_rest(
-    header: SliceHeader,
-    r: &mut BitReader<'_>,
-    pps: &Pps,
-    sps: &Sps,
-    from_start: BitReader<'_>,
-) -> Result<SliceSyntax, ParseError> {
-    let mut s = SliceSyntax {
-        header,
-        active: [pps.num_ref_idx_l0, pps.num_ref_idx_l1],
-        modifications: [Modifications::default(), Modifications::default()],
-        marking: Marking::default(),
-        cabac: pps.cabac,
-        inter_layer: InterLayer::default(),
-        at: Positions::default(),
-    };
-    s.find_numbers(from_start, sps)?;
-    let extension = sps.svc.filter(|_| header.svc.is_some());
-    let base_quality = header.svc.is_none_or(|e| e.qid == 0);
-    let predicted = header.svc.is_some_and(|e| !e.no_inter_layer_pred);
-    if base_quality {
-        s.read_references(r)?;
-        s.read_weights(r, pps, sps, predicted)?;
-        s.at.marking = r.position();
-        s.at.marking_end = r.position();
-        if header.ref_idc != 0 {
-            s.read_marking(r)?;
-            s.at.marking_end = r.position();
-            if extension.is_some_and(|e| !e.slice_header_restriction) {
-                s.skip_base_marking(r)?;
-            }
-        }
+impl Marking {
+    pub(crate) fn clear(&mut self) {
+        self.long_term_reference = false;
+        self.adaptive = false;
+        self.commands.clear();
     }
-    skip_quantisation(r, header.slice_type, pps, sps)?;
-    if let Some(extension) = extension {
-        let from = r.position();
-        s.inter_layer = InterLayer::read(r, &header, sps, extension)?;
-        s.at.scalable[1] = (from, r.position());
+
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.long_term_reference = other.long_term_reference;
+        self.adaptive = other.adaptive;
+        self.commands.copy_from(&other.commands);
     }
-    s.at.data = r.position();
-    Ok(s)
 }
 
 /// From `cabac_init_idc` to `slice_group_change_cycle`.
@@ -156,6 +128,20 @@ fn skip_quantisation(
     Ok(())
 }
 
+impl Default for SliceSyntax {
+    fn default() -> Self {
+        Self {
+            header: SliceHeader::NONE,
+            active: [0; 2],
+            modifications: Default::default(),
+            marking: Marking::default(),
+            cabac: false,
+            inter_layer: InterLayer::default(),
+            at: Positions::default(),
+        }
+    }
+}
+
 impl SliceSyntax {
     /// Whether the slice data is that of an AVC slice: no prediction from a lower layer, all
     /// transform coefficients.
@@ -164,27 +150,47 @@ impl SliceSyntax {
             && self.inter_layer.scan == (0, 15)
     }
 
-    /// `frame_num` stands behind three Exp-Golomb codes and `colour_plane_id`, `idr_pic_id` behind
-    /// it and the field flags.
-    fn find_numbers(&mut self, mut r: BitReader<'_>, sps: &Sps) -> Result<(), ParseError> {
-        r.ue()?;
-        r.ue()?;
-        r.ue()?;
-        if sps.separate_colour_plane {
-            r.u(2)?;
-        }
-        self.at.frame_num = r.position();
-        r.u(u32::from(sps.log2_max_frame_num))?;
-        self.at.frame_num_end = r.position();
-        if !sps.frame_mbs_only && r.flag()? {
-            r.flag()?;
-        }
-        if self.header.idr {
+    /// Reads a header in the place of the last one.
+    fn read<'s>(
+        &mut self,
+        nal: &[u8],
+        svc: Option<SvcExtension>,
+        bits: BitReader<'_>,
+        sets: &'s ParameterSets,
+    ) -> Result<&'s Sps, ParseError> {
+        let front = SliceHeader::read_from(nal, svc, bits, sets)?;
+        let (header, mut rest, pps, sps) = (front.header, front.rest, front.pps, front.sps);
+        let r = &mut rest;
+        self.header = header;
+        self.active = [pps.num_ref_idx_l0, pps.num_ref_idx_l1];
+        self.modifications.iter_mut().for_each(Bounded::clear);
+        self.marking.clear();
+        self.cabac = pps.cabac;
+        self.inter_layer = InterLayer::default();
+        let (frame_num, idr_pic_id) = (front.frame_num, front.idr_pic_id);
+        self.at = Positions { frame_num, idr_pic_id, ..Positions::default() };
+        let extension = sps.svc.filter(|_| svc.is_some());
+        let predicted = svc.is_some_and(|e| !e.no_inter_layer_pred);
+        if svc.is_none_or(|e| e.qid == 0) {
+            self.read_references(r)?;
+            self.read_weights(r, pps, sps, predicted)?;
             let from = r.position();
-            r.ue()?;
-            self.at.idr_pic_id = (from, r.position());
+            if header.ref_idc != 0 {
+                self.read_marking(r)?;
+            }
+            self.at.marking = (from, r.position());
+            if header.ref_idc != 0 && extension.is_some_and(|e| !e.slice_header_restriction) {
+                self.skip_base_marking(r)?;
+            }
         }
-        Ok(())
+        skip_quantisation(r, header.slice_type, pps, sps)?;
+        if let Some(extension) = extension {
+            let from = r.position();
+            self.inter_layer = InterLayer::read(r, &header, sps, extension)?;
+            self.at.scalable[1] = (from, r.position());
+        }
+        self.at.data = r.position();
+        Ok(sps)
     }
 
     fn read_references(&mut self, r: &mut BitReader<'_>) -> Result<(), ParseError> {
@@ -207,14 +213,14 @@ impl SliceSyntax {
         } else if !b {
             self.active[1] = 0;
         }
-        self.at.modifications = r.position();
+        let from = r.position();
         if p {
-            self.modifications[0].read(r)?;
+            read_modifications(r, &mut self.modifications[0])?;
         }
         if b {
-            self.modifications[1].read(r)?;
+            read_modifications(r, &mut self.modifications[1])?;
         }
-        self.at.modifications_end = r.position();
+        self.at.modifications = (from, r.position());
         Ok(())
     }
 
@@ -262,11 +268,8 @@ impl SliceSyntax {
             self.marking.long_term_reference = r.flag()?;
             return Ok(());
         }
-        if !r.flag()? {
-            return Ok(());
-        }
-        let mut commands = Vec::new();
-        loop {
+        self.marking.adaptive = r.flag()?;
+        while self.marking.adaptive {
             let operation = r.ue_u8("memory_management_control_operation", 6)?;
             let (a, b) = match operation {
                 0 => break,
@@ -274,16 +277,13 @@ impl SliceSyntax {
                 3 => (r.ue()?, r.ue()?),
                 _ => (0, 0),
             };
-            // Each names a frame or a field of at most 16.
-            if commands.len() >= 66 {
+            if !self.marking.commands.push((operation, a, b)) {
                 return Err(ParseError::OutOfRange {
                     element: "memory_management_control_operation",
                     at: r.position(),
                 });
             }
-            commands.push((operation, a, b));
         }
-        self.marking.adaptive = Some(commands);
         Ok(())
     }
 
@@ -305,20 +305,21 @@ impl SliceSyntax {
     }
 }
 
-impl Modifications {
-    fn read(&mut self, r: &mut BitReader<'_>) -> Result<(), ParseError> {
-        if !r.flag()? {
+fn read_modifications(
+    r: &mut BitReader<'_>,
+    commands: &mut Modifications,
+) -> Result<(), ParseError> {
+    if !r.flag()? {
+        return Ok(());
+    }
+    loop {
+        let idc = r.ue_u8("modification_of_pic_nums_idc", 5)?;
+        if idc == 3 {
             return Ok(());
         }
-        loop {
-            let idc = r.ue_u8("modification_of_pic_nums_idc", 5)?;
-            if idc == 3 {
-                return Ok(());
-            }
-            let at = r.position();
-            if !self.commands.push((idc, r.ue()?)) {
-                return Err(ParseError::OutOfRange { element: "modification_of_pic_nums_idc", at });
-            }
+        let at = r.position();
+        if !commands.push((idc, r.ue()?)) {
+            return Err(ParseError::OutOfRange { element: "modification_of_pic_nums_idc", at });
         }
     }
 }
@@ -401,6 +402,7 @@ mod tests {
 
     #[test]
     fn slices_that_predict_from_lower_layers_are_read_to_the_end() {
+        let mut reader = SliceReader::default();
         for bits in 0..64u32 {
             let on = |n: u32| bits >> n & 1 != 0;
             let (restriction, deblocking, tcoeff) = (on(0), on(1), on(2));
@@ -440,7 +442,7 @@ mod tests {
             let data = w.written();
             let did_qid = if quality { 0x21 } else { 0x20 };
             let nal = nal([0x80, did_qid, 0x07], w);
-            let syntax = SliceReader::read_header(&nal, &sets).unwrap();
+            let (syntax, _) = reader.read_header(&nal, &sets).unwrap();
             assert_eq!(syntax.at.data, data, "{bits:06b}");
             let dq = (!quality).then_some(16);
             assert_eq!(syntax.inter_layer.ref_layer_dq_id, dq);
@@ -458,7 +460,9 @@ mod tests {
             let mut w = BitWriter::default();
             front(&mut w, 0);
             w.u(scan, 8);
-            let syntax = SliceReader::read_header(&nal([0x80, 0xa0, 0x07], w), &sets).unwrap();
+            let mut reader = SliceReader::default();
+            let nal = nal([0x80, 0xa0, 0x07], w);
+            let (syntax, _) = reader.read_header(&nal, &sets).unwrap();
             assert_eq!(syntax.is_plain(), plain);
         }
     }

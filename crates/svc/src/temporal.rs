@@ -103,6 +103,7 @@ fn rank(marks: &[Option<Mark>]) -> Vec<u8> {
 fn bears_out(stream: &[u8], number: usize, tids: &[u8]) -> bool {
     let mut sets = ParameterSets::new();
     let mut dpb: Dpb<u8> = Dpb::default();
+    let mut slices = SliceReader::default();
     let mut reader = AccessUnitReader::new(stream);
     for index in 0.. {
         let unit = reader.read_nals();
@@ -115,21 +116,20 @@ fn bears_out(stream: &[u8], number: usize, tids: &[u8]) -> bool {
         let tid = tids.get(index).copied().unwrap_or(0);
         let mut picture = None;
         for nal in unit.iter().filter(|n| is_untold(n) && usize::from(n.stream) == number) {
-            let Ok(slice) = SliceReader::read_header(nal.located.bytes, &sets) else {
+            let Ok((slice, sps)) = slices.read_header(nal.located.bytes, &sets) else {
                 return false;
             };
-            let Ok((_, sps)) = sets.activate(slice.header.pps_id, false) else { return false };
             if picture.is_none() {
                 dpb.begin(slice.header.frame_num, slice.header.idr, sps);
             }
-            if dpb.references(&slice).iter().flatten().any(|&of| of > tid) {
+            if dpb.references(slice).iter().flatten().any(|&of| of > tid) {
                 return false;
             }
-            picture = Some(slice);
+            picture = Some(slice.header);
         }
-        if let Some(slice) = picture {
-            let h = &slice.header;
-            dpb.end(h.frame_num, h.idr, &slice.marking, h.ref_idc != 0, Some(tid));
+        if let Some(h) = picture {
+            let marking = &slices.syntax.marking;
+            dpb.end(h.frame_num, h.idr, marking, h.ref_idc != 0, Some(tid));
         }
     }
     true

@@ -1,6 +1,6 @@
 //! Where a receiver may go up in temporal layers.
 
-use crate::access_unit::NalList;
+use crate::access_unit::{Nal, NalList};
 use crate::nal::NalType;
 use crate::sei::{SeiPayload, rbsp, sei_messages};
 
@@ -36,13 +36,17 @@ impl Default for TemporalSwitch {
 
 impl TemporalSwitch {
     /// The highest temporal layer that goes out of this access unit, when `wanted` is wanted.
-    pub(crate) fn step(&mut self, wanted: u8, stream: u8, unit: &(impl NalList + ?Sized)) -> u8 {
+    /// `slice` is the first one of the stream.
+    pub(crate) fn step(
+        &mut self,
+        wanted: u8,
+        slice: &Nal<'_>,
+        unit: &(impl NalList + ?Sized),
+    ) -> u8 {
         if wanted <= self.current {
             // Down at once: lower layers need nothing of the higher ones.
             self.current = wanted;
         }
-        let slice = unit.units().find(|n| n.kind.is_vcl() && n.stream == stream);
-        let Some(slice) = slice else { return self.current };
         let tid = slice.layer.map_or(0, |l| l.tid);
         if wanted > self.current && self.may_rise(tid, unit, slice.kind == NalType::IdrSlice) {
             let idr = slice.kind == NalType::IdrSlice;
@@ -93,7 +97,8 @@ mod tests {
         for n in 0..16 {
             let tid = [0, 2, 1, 2][n % 4];
             let unit = unit(tid, if n == idr { 0x65 } else { 0x61 }, n == point);
-            let highest = switch.step(if n < from { 0 } else { 2 }, 0, &unit);
+            let slice = unit.iter().last().unwrap();
+            let highest = switch.step(if n < from { 0 } else { 2 }, &slice, &unit);
             if tid <= highest {
                 passed.push(n);
             }

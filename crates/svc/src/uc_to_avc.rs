@@ -155,18 +155,32 @@ impl Rewriting {
 
     fn process_avc(&mut self, unit: &(impl NalList + ?Sized), out: &mut AccessUnit) -> bool {
         let target = self.target;
+        // The first slice of the stream, and the first one that AVC knows.
+        let (mut first, mut first_avc) = (None, None);
         for nal in unit.units() {
-            self.sets.update(nal.bytes, nal.stream);
+            match nal.kind {
+                NalType::Sps | NalType::Pps | NalType::SubsetSps => {
+                    self.sets.update(nal.bytes, nal.stream);
+                }
+                kind if kind.is_vcl() && nal.stream == target.stream => {
+                    first.get_or_insert(nal);
+                    if matches!(kind, NalType::Slice | NalType::IdrSlice) {
+                        first_avc.get_or_insert(nal);
+                    }
+                }
+                _ => {}
+            }
         }
-        let max_temporal = self.temporal.step(target.max_temporal, target.stream, unit);
+        let Some(first) = first else { return false };
+        let max_temporal = self.temporal.step(target.max_temporal, &first, unit);
         let target = LayerTarget { max_temporal, ..target };
         let keep = |nal: &Nal<'_>| keeps(&target, nal);
-        let kept = unit.units().any(|n| n.kind.is_vcl() && keep(&n));
-        let renumber = self.renumbers(unit, kept);
+        let kept = keep(&first) || unit.units().any(|n| n.kind.is_vcl() && keep(&n));
+        let renumber = self.renumbers(first_avc, kept);
         if !kept {
             return false;
         }
-        let idr_pic_id = self.next_idr(unit, &target);
+        let idr_pic_id = self.next_idr(first_avc.filter(keep));
         let (receiver, refused) = (self.receiver, Cell::new(self.refused));
         let write_set = |nal: &[u8], out: &mut AccessUnit, _: u8| {
             if nal.first().is_some_and(|&b| NalType::new(b) == NalType::Sps) {
@@ -175,8 +189,7 @@ impl Rewriting {
                 out.push_in(nal, None, 0);
             }
         };
-        let keep_at = |index: usize| unit.unit(index).is_some_and(|n| keep(&n));
-        self.sets.prepare(unit, keep_at, out, write_set);
+        self.sets.prepare(unit, keep, out, write_set);
         for nal in unit.units().filter(keep) {
             if matches!(nal.kind, NalType::Sps | NalType::Pps) {
                 if self.sets.pass(nal.bytes) {
@@ -184,48 +197,42 @@ impl Rewriting {
                 }
                 continue;
             }
-            self.scratch.clear();
-            let sets = self.sets.input(target.stream);
-            let rewritten = is_slice(nal.kind)
-                && (renumber || idr_pic_id.is_some())
-                && self.renumberer.write(nal.bytes, sets, idr_pic_id, &mut self.scratch).is_some();
-            let bytes = if rewritten { &self.scratch } else { nal.bytes };
-            out.push_in(bytes, nal.layer, 0);
+            let rewrites = is_slice(nal.kind) && (renumber || idr_pic_id.is_some());
+            let bytes = if rewrites { self.rewrite(&nal, idr_pic_id) } else { None };
+            out.push_in(bytes.unwrap_or(nal.bytes), nal.layer, 0);
         }
         self.refused = refused.get();
         true
     }
 
+    /// A slice with its new numbers, where it has any.
+    fn rewrite(&mut self, nal: &Nal<'_>, idr_pic_id: Option<u16>) -> Option<&[u8]> {
+        self.scratch.clear();
+        let sets = self.sets.input(nal.stream);
+        self.renumberer.write(nal.bytes, sets, idr_pic_id, &mut self.scratch)?;
+        Some(&self.scratch)
+    }
+
     /// H.264 §7.4.3: two IDR pictures in a row differ in `idr_pic_id`. Those of two simulcast
     /// streams need not; then the second one gets another, which is returned.
-    fn next_idr(&mut self, unit: &(impl NalList + ?Sized), target: &LayerTarget) -> Option<u16> {
-        let first = unit.units().find(|n| n.kind == NalType::IdrSlice && keeps(target, n));
+    fn next_idr(&mut self, first: Option<Nal<'_>>) -> Option<u16> {
         let last = self.last_idr.take();
-        let header = SliceHeader::parse(first?.bytes, self.sets.input(target.stream)).ok()?;
+        let first = first.filter(|n| n.kind == NalType::IdrSlice)?;
+        let header = SliceHeader::parse(first.bytes, self.sets.input(first.stream)).ok()?;
         let changed = (last == Some(header.idr_pic_id)).then_some(header.idr_pic_id ^ 1);
         self.last_idr = Some(changed.unwrap_or(header.idr_pic_id));
         changed
     }
 
     /// Whether the picture gets a new number; tells the renumberer of it, kept or not.
-    fn renumbers(&mut self, unit: &(impl NalList + ?Sized), kept: bool) -> bool {
+    fn renumbers(&mut self, first: Option<Nal<'_>>, kept: bool) -> bool {
         if self.numbering == FrameNumbering::Keep || self.target.max_temporal >= 7 {
             self.renumberer.stop();
             return false;
         }
-        let stream = self.target.stream;
-        let first = unit
-            .units()
-            .find(|n| matches!(n.kind, NalType::Slice | NalType::IdrSlice) && n.stream == stream);
         let Some(first) = first else { return false };
-        let sets = self.sets.input(stream);
-        let allowed = crate::active_sets::pps_id_of(first.bytes)
-            .and_then(|id| sets.activate(id, false).ok())
-            .is_some_and(|(_, sps)| sps.gaps_in_frame_num_allowed);
-        if allowed && self.numbering == FrameNumbering::WhereForbidden {
-            return false;
-        }
-        self.renumberer.begin(first.bytes, sets, kept).is_some()
+        let gaps = self.numbering == FrameNumbering::WhereForbidden;
+        self.renumberer.begin(first.bytes, self.sets.input(first.stream), kept, gaps)
     }
 }
 
@@ -289,13 +296,13 @@ impl Converter {
                     if (layer.did, layer.qid) != (target.dependency, 0) {
                         continue;
                     }
-                    let Ok(slice) = self.slices.read(nal.bytes, &self.sets) else { continue };
-                    if !slice.is_plain() {
+                    let read = self.slices.read(nal.bytes, &self.sets);
+                    let SliceReader { payload, syntax } = &self.slices;
+                    if read.is_err() || !syntax.is_plain() {
                         continue;
                     }
-                    let payload = &self.slices.payload;
                     let changes = Changes::default();
-                    self.writer.write(nal.bytes, &slice, payload, &changes, &mut self.scratch);
+                    self.writer.write(nal.bytes, syntax, payload, &changes, &mut self.scratch);
                     let layer = crate::nal::LayerId { did: 0, ..layer };
                     out.push_in(&self.scratch, Some(layer), nal.stream);
                 }

@@ -71,7 +71,7 @@ impl PacsiWriter {
         if exists && !self.idr {
             return;
         }
-        let sps = SliceHeader::read(nal.bytes, &self.sets).ok().map(|(.., sps)| sps);
+        let sps = SliceHeader::read(nal.bytes, &self.sets).ok().map(|front| front.sps);
         let new = self.description(layer, sps);
         match known.and_then(|i| self.layers.get_mut(i)) {
             Some(old) if exists => {

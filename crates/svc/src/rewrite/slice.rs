@@ -9,14 +9,14 @@ pub(crate) struct SliceWriter {
 }
 
 /// What changes in a header.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Changes {
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Changes<'a> {
     pub(crate) idr_pic_id: Option<u16>,
     pub(crate) frame_num: Option<u32>,
     /// Commands of list 0, of a P slice.
-    pub(crate) modifications: Option<Vec<(u8, u32)>>,
+    pub(crate) modifications: Option<&'a [(u8, u32)]>,
     /// Commands of adaptive marking.
-    pub(crate) marking: Option<Vec<(u8, u32, u32)>>,
+    pub(crate) marking: Option<&'a [(u8, u32, u32)]>,
 }
 
 impl SliceWriter {
@@ -27,38 +27,38 @@ impl SliceWriter {
         nal: &[u8],
         syntax: &SliceSyntax,
         payload: &[u8],
-        changes: &Changes,
+        changes: &Changes<'_>,
         out: &mut Vec<u8>,
     ) {
         let at = &syntax.at;
         let mut w = BitWriter::reuse(core::mem::take(&mut self.payload));
-        w.copy(payload, 0, at.frame_num);
+        w.copy(payload, 0, at.frame_num.0);
         match changes.frame_num {
             Some(number) => {
-                let bits = at.frame_num_end - at.frame_num;
+                let bits = at.frame_num.1 - at.frame_num.0;
                 w.u(number, u32::try_from(bits).unwrap_or(0));
             }
-            None => w.copy(payload, at.frame_num, at.frame_num_end),
+            None => w.copy(payload, at.frame_num.0, at.frame_num.1),
         }
         let (id, id_end) = at.idr_pic_id;
         match changes.idr_pic_id.filter(|_| id < id_end) {
             Some(number) => {
-                w.copy(payload, at.frame_num_end, id);
+                w.copy(payload, at.frame_num.1, id);
                 w.ue(u32::from(number));
-                w.copy(payload, id_end, at.modifications);
+                w.copy(payload, id_end, at.modifications.0);
             }
-            None => w.copy(payload, at.frame_num_end, at.modifications),
+            None => w.copy(payload, at.frame_num.1, at.modifications.0),
         }
-        match &changes.modifications {
+        match changes.modifications {
             Some(commands) => write_modifications(&mut w, commands),
-            None => w.copy(payload, at.modifications, at.modifications_end),
+            None => w.copy(payload, at.modifications.0, at.modifications.1),
         }
-        w.copy(payload, at.modifications_end, at.marking);
-        match &changes.marking {
+        w.copy(payload, at.modifications.1, at.marking.0);
+        match changes.marking {
             Some(commands) => write_marking(&mut w, commands),
-            None => w.copy(payload, at.marking, at.marking_end),
+            None => w.copy(payload, at.marking.0, at.marking.1),
         }
-        let mut from = at.marking_end;
+        let mut from = at.marking.1;
         for (start, end) in at.scalable.iter().copied().filter(|(start, end)| start < end) {
             w.copy(payload, from, start);
             from = end;

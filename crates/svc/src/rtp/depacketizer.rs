@@ -39,6 +39,8 @@ pub struct Depacketizer {
     pool: Vec<AccessUnit>,
     layout: Option<StreamLayout>,
     layout_octets: Vec<u8>,
+    /// Layers that begin a simulcast stream, a bit each: as the layout says.
+    described: u64,
     /// Layers that began a simulcast stream, where no layout tells.
     bases: u64,
     lost: u64,
@@ -60,6 +62,7 @@ impl Depacketizer {
             pool: Vec::new(),
             layout: None,
             layout_octets: Vec::new(),
+            described: 0,
             bases: 0,
             lost: 0,
             merger: Merger::default(),
@@ -79,26 +82,42 @@ impl Depacketizer {
         if self.ready.len() >= limits.queued_access_units {
             return Err(DepacketizeError::QueueFull { limit: limits.queued_access_units });
         }
+        let source = self.sources.iter_mut().find(|s| s.ssrc == meta.ssrc);
+        let format = self.config.format;
+        let taken = source.is_some_and(|s| s.take_fragment(&meta, payload, format, limits));
+        if taken && !meta.marker {
+            return Ok(());
+        }
+        self.push_other(meta, payload, taken)
+    }
+
+    /// What is not a fragment amid others; `taken` where the source has it already.
+    #[inline(never)]
+    fn push_other(
+        &mut self,
+        meta: PayloadMeta,
+        payload: &[u8],
+        taken: bool,
+    ) -> Result<(), DepacketizeError> {
+        let limit = self.config.limits.sources;
         let index = match self.sources.iter().position(|s| s.ssrc == meta.ssrc) {
             Some(index) => index,
-            None if self.sources.len() >= limits.sources => {
-                return Err(DepacketizeError::TooManySources { limit: limits.sources });
+            None if self.sources.len() >= limit => {
+                return Err(DepacketizeError::TooManySources { limit });
             }
             None => {
                 self.sources.push(Source::new(meta.ssrc, self.config.truncated));
                 self.sources.len() - 1
             }
         };
-        let plain = self.config.format == PayloadFormat::Avc;
-        if self
-            .sources
-            .get_mut(index)
-            .is_some_and(|s| s.take_fragment(&meta, payload, plain, limits))
-        {
-            return Ok(());
-        }
         let first = self.sources.len() == 1;
-        let outcome = self.with_source(index, |source, cx| source.push(meta, payload, first, cx));
+        let outcome = self.with_source(index, |source, cx| {
+            if taken {
+                source.finish(cx);
+                return Ok(());
+            }
+            source.push(meta, payload, first, cx)
+        });
         self.note_bases();
         self.deliver(false);
         outcome.unwrap_or(Ok(()))
@@ -161,6 +180,7 @@ impl Depacketizer {
             finished: &mut self.finished,
             layout: &mut self.layout,
             layout_octets: &mut self.layout_octets,
+            described: &mut self.described,
             lost: &mut self.lost,
             order: &mut self.order,
         };
@@ -177,46 +197,61 @@ impl Depacketizer {
             self.order.release(&mut Release { ready, pool, limits, depth, all });
             return;
         }
-        let merging = self.config.format.is_scalable() && self.sources.len() > 1;
-        if !merging && self.finished.is_empty() {
+        if self.config.format.is_scalable() && self.sources.len() > 1 {
+            return self.merge(all);
+        }
+        if self.finished.is_empty() {
             return;
         }
-        let mut peers = core::mem::take(&mut self.peers);
-        peers.clear();
-        if merging {
-            self.list_peers(&mut peers);
-        }
+        // With one base layer there is one stream.
+        let simulcast = self.base_prids().count_ones() > 1;
         let mut finished = core::mem::take(&mut self.finished);
         for mut part in finished.drain(..) {
-            part.stream = part.layer.map_or(0, |l| self.stream_of(l.prid));
-            let empty = part.unit.is_empty() && !part.unit.is_damaged();
             // RFC 6190 §4.10: where sources are joined, an empty one says that nothing is coming.
-            if empty && !merging {
+            if part.is_empty() {
                 self.recycle(part.unit);
                 continue;
             }
-            self.number_streams(&mut part.unit, part.stream);
+            if simulcast {
+                self.number_streams(&mut part);
+            }
+            let (merger, mut outlet) = self.merger();
+            merger.pass(part, &mut outlet);
+        }
+        self.finished = finished;
+    }
+
+    /// Joins finished parts of several sources.
+    fn merge(&mut self, all: bool) {
+        let mut peers = core::mem::take(&mut self.peers);
+        peers.clear();
+        self.list_peers(&mut peers);
+        let mut finished = core::mem::take(&mut self.finished);
+        for mut part in finished.drain(..) {
+            self.number_streams(&mut part);
             let own = part.unit.ssrc();
             let alone = peers.iter().all(|p| p.stream != part.stream || p.ssrc == own);
-            if alone && empty {
+            if alone && part.is_empty() {
                 self.recycle(part.unit);
-            } else if alone {
-                let (merger, mut outlet) = self.merger();
+                continue;
+            }
+            let (merger, mut outlet) = self.merger();
+            if alone {
                 merger.pass(part, &mut outlet);
             } else {
-                let (merger, mut outlet) = self.merger();
                 merger.offer(part, &mut outlet);
             }
         }
         self.finished = finished;
-        if merging {
-            let (merger, mut outlet) = self.merger();
-            merger.release(&peers, all, &mut outlet);
-        }
+        let (merger, mut outlet) = self.merger();
+        merger.release(&peers, all, &mut outlet);
         self.peers = peers;
     }
 
     fn note_bases(&mut self) {
+        if !self.config.format.is_scalable() {
+            return;
+        }
         for part in &self.finished {
             let base = part.layer.filter(|l| l.is_avc() && l.tid == 0);
             self.bases |= base.map_or(0, |l| 1 << (l.prid & 63));
@@ -250,11 +285,13 @@ impl Depacketizer {
         peers.extend(self.sources.iter().filter_map(peer).filter(active));
     }
 
-    fn number_streams(&self, unit: &mut AccessUnit, own: u8) {
+    fn number_streams(&self, part: &mut Part) {
+        part.stream = part.layer.map_or(0, |l| self.stream_of(l.prid));
+        let unit = &mut part.unit;
         for index in 0..unit.len() {
             // What tells no layer (sets in front of the first PACSI) is of the unit's own stream.
             let layer = unit.nal(index).and_then(|n| n.layer);
-            let stream = layer.map_or(own, |l| self.stream_of(l.prid));
+            let stream = layer.map_or(part.stream, |l| self.stream_of(l.prid));
             if stream != 0 {
                 unit.set_layer(index, layer, stream);
             }
@@ -263,10 +300,13 @@ impl Depacketizer {
 
     /// The simulcast stream of a layer: how many streams begin at or below its number.
     fn stream_of(&self, prid: u8) -> u8 {
-        let described = self.layout.as_ref().map_or(0, StreamLayout::base_prids);
-        let bases = if described != 0 { described } else { self.bases };
-        let below = bases & (u64::MAX >> (63 - (prid & 63)));
+        let below = self.base_prids() & (u64::MAX >> (63 - (prid & 63)));
         below.count_ones().saturating_sub(1).to_le_bytes()[0]
+    }
+
+    /// Layers that begin a simulcast stream, a bit each.
+    const fn base_prids(&self) -> u64 {
+        if self.described != 0 { self.described } else { self.bases }
     }
 }
 

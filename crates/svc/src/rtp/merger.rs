@@ -64,19 +64,21 @@ impl Merger {
 
     /// Gives out a part that is a whole access unit, unless a later one has gone out.
     pub(crate) fn pass(&mut self, part: Part, outlet: &mut Outlet<'_>) {
-        if self.is_late(&part) {
-            self.late += 1;
-            outlet.recycle(part.unit);
-            return;
+        let stamp = part.unit.timestamp();
+        match self.released.iter_mut().find(|r| r.0 == part.stream) {
+            Some((_, last)) if is_behind(stamp, *last) => {
+                self.late += 1;
+                return outlet.recycle(part.unit);
+            }
+            Some((_, last)) => *last = stamp,
+            None => self.released.push((part.stream, stamp)),
         }
-        self.note(part.stream, part.unit.timestamp());
         outlet.ready.push_back(part.unit);
     }
 
     fn is_late(&self, part: &Part) -> bool {
         let last = self.released.iter().find(|r| r.0 == part.stream);
-        // Ten seconds back is not late: the sender has begun anew.
-        last.is_some_and(|&(_, last)| last.wrapping_sub(part.unit.timestamp()) < 900_000)
+        last.is_some_and(|&(_, last)| is_behind(part.unit.timestamp(), last))
     }
 
     fn note(&mut self, stream: u8, stamp: u32) {
@@ -167,6 +169,12 @@ impl Merger {
         }
         self.group = group;
     }
+}
+
+/// Whether something as late as `last` has gone out. Ten seconds back is not late: the sender has
+/// begun anew.
+const fn is_behind(stamp: u32, last: u32) -> bool {
+    last.wrapping_sub(stamp) < 900_000
 }
 
 fn is_after(stamp: u32, other: u32) -> bool {

@@ -343,7 +343,7 @@ impl Payload<'_> {
 
     /// Appends the payload to `out`.
     pub fn append_to(&self, out: &mut Vec<u8>) {
-        self.parts(&mut |octets| {
+        self.parts(|octets| {
             out.extend_from_slice(octets);
             Some(())
         });
@@ -353,7 +353,7 @@ impl Payload<'_> {
     /// is too small, otherwise the octets written.
     pub fn write_to(&self, out: &mut [u8]) -> Option<usize> {
         let mut at = 0;
-        self.parts(&mut |octets| {
+        self.parts(|octets| {
             let end = at + octets.len();
             out.get_mut(at..end)?.copy_from_slice(octets);
             at = end;
@@ -374,7 +374,7 @@ impl Payload<'_> {
         self.packetizer.item_bytes(index, self.unit)
     }
 
-    fn parts(&self, write: &mut dyn FnMut(&[u8]) -> Option<()>) -> Option<()> {
+    fn parts(&self, mut write: impl FnMut(&[u8]) -> Option<()>) -> Option<()> {
         match &self.plan.form {
             Form::Single => write(self.item(self.plan.item)),
             Form::StapA { end, .. } => {

@@ -41,13 +41,16 @@ pub(crate) struct Fragment<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-type Each<'a, 'e> = &'e mut dyn FnMut(Piece<'a>) -> Result<(), DepacketizeError>;
+/// What is called for each piece.
+trait Each<'a>: FnMut(Piece<'a>) -> Result<(), DepacketizeError> {}
+
+impl<'a, F: FnMut(Piece<'a>) -> Result<(), DepacketizeError>> Each<'a> for F {}
 
 /// Calls `each` for every piece of `payload`, in order; the pieces before an error have been given.
 pub(crate) fn split<'a>(
     payload: &'a [u8],
     format: PayloadFormat,
-    each: Each<'a, '_>,
+    each: &mut impl FnMut(Piece<'a>) -> Result<(), DepacketizeError>,
 ) -> Result<(), DepacketizeError> {
     let Some(&first) = payload.first() else { return Err(DepacketizeError::Empty) };
     let kind = NalType::new(first);
@@ -87,7 +90,7 @@ fn aggregate<'a>(
     len: usize,
     mut rest: &'a [u8],
     mut don: Option<u16>,
-    each: Each<'a, '_>,
+    each: &mut impl Each<'a>,
 ) -> Result<(), DepacketizeError> {
     if rest.is_empty() {
         return Err(DepacketizeError::Truncated { at: 1 });
@@ -111,7 +114,7 @@ fn aggregate<'a>(
 fn multi_time<'a>(
     payload: &'a [u8],
     width: u8,
-    each: Each<'a, '_>,
+    each: &mut impl Each<'a>,
 ) -> Result<(), DepacketizeError> {
     let (base, mut rest) = take_u16(payload, 1)?;
     if rest.is_empty() {
@@ -136,7 +139,7 @@ fn multi_time<'a>(
 
 /// Type 31 (RFC 6190 §4.2.1): the empty NAL unit says that there is nothing, NI-MTAP holds units of
 /// several instants.
-fn subtyped<'a>(payload: &'a [u8], each: Each<'a, '_>) -> Result<(), DepacketizeError> {
+fn subtyped<'a>(payload: &'a [u8], each: &mut impl Each<'a>) -> Result<(), DepacketizeError> {
     let [_, flags, rest @ ..] = payload else { return Err(DepacketizeError::Truncated { at: 1 }) };
     match flags >> 3 {
         // RFC 6190 §4.10.
@@ -170,7 +173,7 @@ fn subtyped<'a>(payload: &'a [u8], each: Each<'a, '_>) -> Result<(), Depacketize
 }
 
 /// RFC 6184 §5.7: an aggregation packet holds no aggregation packet and no fragment.
-fn give<'a>(unit: Unit<'a>, each: Each<'a, '_>) -> Result<(), DepacketizeError> {
+fn give<'a>(unit: Unit<'a>, each: &mut impl Each<'a>) -> Result<(), DepacketizeError> {
     let Some(&first) = unit.bytes.first() else { return Ok(()) };
     let kind = NalType::new(first);
     if kind.is_rtp_only() && kind != NalType::Pacsi {

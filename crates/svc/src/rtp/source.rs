@@ -19,7 +19,9 @@ pub(crate) struct Source {
     pub(crate) expected: Option<u16>,
     /// Where a restarted source would go on.
     restart: Option<u16>,
-    unit: Option<AccessUnit>,
+    /// The access unit in progress, where there is one.
+    unit: AccessUnit,
+    open: bool,
     /// First octet of the NAL unit whose fragments are being joined.
     fragmenting: Option<u8>,
     /// What becomes of it when a fragment is missing.
@@ -49,6 +51,8 @@ pub(crate) struct Context<'a> {
     /// Finished parts, in order.
     pub(crate) finished: &'a mut Vec<Part>,
     pub(crate) layout: &'a mut Option<StreamLayout>,
+    /// Layers that the layout calls bases, a bit each.
+    pub(crate) described: &'a mut u64,
     /// The SEI NAL unit that the layout was last changed by.
     pub(crate) layout_octets: &'a mut Vec<u8>,
     pub(crate) lost: &'a mut u64,
@@ -66,6 +70,13 @@ pub(crate) struct Part {
     pub(crate) stream: u8,
 }
 
+impl Part {
+    /// Whether there is nothing in it, and nothing missing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.unit.is_empty() && !self.unit.is_damaged()
+    }
+}
+
 /// How far a sequence number may be off before it is another stream's (RFC 3550 A.1).
 const MAX_DROPOUT: u16 = 3_000;
 
@@ -76,7 +87,8 @@ impl Source {
             queue: ReorderQueue::default(),
             expected: None,
             restart: None,
-            unit: None,
+            unit: AccessUnit::default(),
+            open: false,
             fragmenting: None,
             truncated,
             open_start: false,
@@ -96,50 +108,43 @@ impl Source {
 
     /// Timestamp of the access unit in progress.
     pub(crate) fn in_progress(&self) -> Option<u32> {
-        self.unit.as_ref().map(AccessUnit::timestamp)
+        self.open.then(|| self.unit.timestamp())
     }
 
-    /// Takes the next fragment of the NAL unit in progress, which most packets of a stream are;
-    /// `false`, with nothing changed, where there is more to do.
+    /// Takes a fragment of a slice that is the next packet of the access unit in progress, which most
+    /// packets of a stream are; `false`, with nothing changed, where there is more to do. A marker is
+    /// for the caller to act on.
     #[inline]
     pub(crate) fn take_fragment(
         &mut self,
         meta: &PayloadMeta,
         payload: &[u8],
-        plain: bool,
+        format: PayloadFormat,
         limits: &Limits,
     ) -> bool {
-        let (Some(unit), [indicator, header, bytes @ ..]) = (&mut self.unit, payload) else {
-            return false;
-        };
+        let [indicator, header, bytes @ ..] = payload else { return false };
         let nal = indicator & 0xe0 | header & 0x1f;
         let (start, end) = (header & 0x80 != 0, header & 0x40 != 0);
-        // Plain slices begin here as well; what RFC 6190 adds has more to be looked at.
-        let begins = start
-            && !end
-            && plain
-            && matches!(nal & 0x9f, 1 | 5)
-            && self.fragmenting.is_none()
-            && !self.open_start
-            && unit.len() < limits.access_unit_nals;
-        let continues =
-            indicator & 0x1f == 28 && (begins || !start && self.fragmenting == Some(nal));
-        let in_order = self.expected == Some(meta.sequence) && self.queue.is_empty();
-        if !continues
-            || !in_order
-            || meta.marker
-            || meta.timestamp != unit.timestamp()
-            || unit.annex_b().len() + bytes.len() > limits.access_unit_octets
+        if indicator & 0x1f != 28
+            || self.expected != Some(meta.sequence)
+            || !self.queue.is_empty()
+            || !self.open
+            || meta.timestamp != self.unit.timestamp()
+            || self.unit.annex_b().len() + bytes.len() > limits.access_unit_octets
         {
             return false;
         }
-        if begins {
-            let layer = unit.layer_of(&[nal]);
-            unit.begin(layer, 0);
-            unit.extend(&[nal]);
-            self.fragmenting = Some(nal);
+        if start {
+            let others = self.fragmenting.is_some() || self.open_start;
+            let room = self.unit.len() < limits.access_unit_nals;
+            if end || others || !room || !matches!(nal & 0x9f, 1 | 5 | 20) {
+                return false;
+            }
+            self.begin_fragments(nal, bytes, format);
+        } else if self.fragmenting != Some(nal) {
+            return false;
         }
-        unit.extend(bytes);
+        self.unit.extend(bytes);
         if end {
             self.fragmenting = None;
         }
@@ -294,147 +299,139 @@ impl Source {
         if cx.format.is_numbered() {
             return self.numbered.accept(meta, payload, gap, cx.format, cx.order);
         }
-        if gap > 0 {
+        if gap > 0 && self.open {
             self.break_fragment();
-            if let Some(unit) = &mut self.unit {
-                // The gap takes this unit's tail, or stands in its middle.
-                unit.set_damaged(true);
-            }
+            // The gap takes this unit's tail, or stands in its middle.
+            self.unit.set_damaged(true);
         }
         if self.in_progress().is_some_and(|t| t != meta.timestamp) {
             self.finish(cx);
         }
-        let (started, mut unit) = match self.unit.take() {
-            Some(unit) => (false, unit),
-            None => {
-                let mut unit = self.start(meta.timestamp, cx);
-                unit.set_lost_before(gap);
-                (true, unit)
-            }
-        };
+        let started = !self.open;
+        if started {
+            self.start(meta.timestamp, cx);
+            self.unit.set_lost_before(gap);
+        }
         self.open_start = started && gap > 0;
         let mut outcome = split(payload, cx.format, &mut |piece| match piece {
             Piece::Whole(Unit { bytes, offset, .. }) => {
-                self.break_fragment_of(&mut unit);
+                self.break_fragment();
                 let timestamp = meta.timestamp.wrapping_add(offset);
-                if timestamp != unit.timestamp() {
+                if timestamp != self.unit.timestamp() {
                     // NI-MTAP: units of several instants.
-                    let lost = if unit.is_empty() { unit.lost_before() } else { 0 };
-                    self.give(core::mem::take(&mut unit), cx);
-                    unit = self.start(timestamp, cx);
-                    unit.set_lost_before(lost);
+                    let lost = if self.unit.is_empty() { self.unit.lost_before() } else { 0 };
+                    self.give(cx);
+                    self.start(timestamp, cx);
+                    self.unit.set_lost_before(lost);
                 }
-                self.whole(&mut unit, bytes, cx)
+                self.whole(bytes, cx)
             }
-            Piece::Fragment(fragment) => self.fragment(&mut unit, fragment, cx.limits, cx.format),
+            Piece::Fragment(fragment) => self.fragment(fragment, cx.limits, cx.format),
         });
         if outcome.is_err() {
-            self.break_fragment_of(&mut unit);
-            unit.set_damaged(true);
+            self.break_fragment();
+            self.unit.set_damaged(true);
         }
-        if unit.annex_b().len() > cx.limits.access_unit_octets {
-            unit.reset(meta.timestamp);
-            unit.set_ssrc(meta.ssrc);
-            unit.set_damaged(true);
+        if self.unit.annex_b().len() > cx.limits.access_unit_octets {
+            self.unit.reset(meta.timestamp);
+            self.unit.set_ssrc(meta.ssrc);
+            self.unit.set_damaged(true);
             outcome = Err(DepacketizeError::TooLarge { limit: cx.limits.access_unit_octets });
         }
-        self.unit = Some(unit);
         if meta.marker {
             self.finish(cx);
         }
         outcome
     }
 
-    fn start(&mut self, timestamp: u32, cx: &mut Context<'_>) -> AccessUnit {
-        let mut unit = cx.pool.pop().unwrap_or_default();
-        unit.reset(timestamp);
-        unit.set_ssrc(self.ssrc);
+    fn start(&mut self, timestamp: u32, cx: &mut Context<'_>) {
+        self.unit = cx.pool.pop().unwrap_or_default();
+        self.unit.reset(timestamp);
+        self.unit.set_ssrc(self.ssrc);
+        self.open = true;
         self.pacsi_layer = None;
         self.donc = None;
         self.undescribed = 0;
-        unit
     }
 
-    fn whole(
-        &mut self,
-        unit: &mut AccessUnit,
-        nal: &[u8],
-        cx: &mut Context<'_>,
-    ) -> Result<(), DepacketizeError> {
+    fn whole(&mut self, nal: &[u8], cx: &mut Context<'_>) -> Result<(), DepacketizeError> {
         let kind = NalType::new(nal.first().copied().unwrap_or(0));
         if kind == NalType::Pacsi {
             self.open_start = false;
-            return self.pacsi(unit, nal, cx);
+            return self.pacsi(nal, cx);
         }
-        if unit.len() >= cx.limits.access_unit_nals {
+        if self.unit.len() >= cx.limits.access_unit_nals {
             return Err(DepacketizeError::TooLarge { limit: cx.limits.access_unit_nals });
         }
         let first = nal.first().copied().unwrap_or(0);
         if first & 0x80 != 0 {
-            unit.set_damaged(true);
+            self.unit.set_damaged(true);
         }
         if is_marked_damaged(first) {
             return Ok(());
         }
-        self.check_start(unit, kind, nal.get(1..).unwrap_or_default());
-        let layer = self.layer(unit, nal, cx.format);
-        unit.push_in(nal, layer, 0);
+        self.check_start(kind, nal.get(1..).unwrap_or_default());
+        let layer = self.layer(nal, cx.format);
+        self.unit.push_in(nal, layer, 0);
         Ok(())
     }
 
     fn fragment(
         &mut self,
-        unit: &mut AccessUnit,
         fragment: Fragment<'_>,
         limits: &Limits,
         format: PayloadFormat,
     ) -> Result<(), DepacketizeError> {
         if fragment.start {
-            self.break_fragment_of(unit);
+            self.break_fragment();
             if is_marked_damaged(fragment.header) {
-                unit.set_damaged(true);
+                self.unit.set_damaged(true);
                 return Ok(());
             }
-            if unit.len() >= limits.access_unit_nals {
+            if self.unit.len() >= limits.access_unit_nals {
                 return Err(DepacketizeError::TooLarge { limit: limits.access_unit_nals });
             }
-            self.check_start(unit, NalType::new(fragment.header), fragment.bytes);
-            let mut head = [fragment.header, 0, 0, 0];
-            for (to, from) in head.iter_mut().skip(1).zip(fragment.bytes) {
-                *to = *from;
-            }
-            let layer = self.layer(unit, &head, format);
-            unit.begin(layer, 0);
-            unit.extend(&[fragment.header]);
-            self.fragmenting = Some(fragment.header);
+            self.check_start(NalType::new(fragment.header), fragment.bytes);
+            self.begin_fragments(fragment.header, fragment.bytes, format);
         } else if self.fragmenting.is_none() {
             // The start was lost: RFC 6184 §5.8, the rest is discarded.
-            unit.set_damaged(true);
+            self.unit.set_damaged(true);
             return Ok(());
         } else if self.fragmenting != Some(fragment.header) {
             return Err(DepacketizeError::BadFragment);
         }
-        unit.extend(fragment.bytes);
+        self.unit.extend(fragment.bytes);
         if fragment.end {
             self.fragmenting = None;
         }
         Ok(())
     }
 
+    /// Starts a NAL unit whose first fragment has these octets.
+    fn begin_fragments(&mut self, header: u8, bytes: &[u8], format: PayloadFormat) {
+        let mut head = [header, 0, 0, 0];
+        for (to, from) in head.iter_mut().skip(1).zip(bytes) {
+            *to = *from;
+        }
+        let layer = self.layer(&head, format);
+        self.unit.begin(header, layer, 0);
+        self.fragmenting = Some(header);
+    }
+
     /// A slice with a later macroblock behind a gap proves that the beginning was lost.
-    fn check_start(&mut self, unit: &mut AccessUnit, kind: NalType, body: &[u8]) {
+    fn check_start(&mut self, kind: NalType, body: &[u8]) {
         if self.open_start {
             self.open_start = false;
             let body = if kind == NalType::SliceExtension { body.get(3..) } else { Some(body) };
             let first_mb = BitReader::new(body.unwrap_or_default()).ue();
             if kind.is_vcl() && first_mb != Ok(0) {
-                unit.set_damaged(true);
+                self.unit.set_damaged(true);
             }
         }
     }
 
-    fn layer(&mut self, unit: &AccessUnit, nal: &[u8], format: PayloadFormat) -> Option<LayerId> {
-        let own = unit.layer_of(nal);
+    fn layer(&mut self, nal: &[u8], format: PayloadFormat) -> Option<LayerId> {
+        let own = self.unit.layer_of(nal);
         if format == PayloadFormat::Avc {
             return own;
         }
@@ -446,12 +443,7 @@ impl Source {
         layer
     }
 
-    fn pacsi(
-        &mut self,
-        unit: &mut AccessUnit,
-        nal: &[u8],
-        cx: &mut Context<'_>,
-    ) -> Result<(), DepacketizeError> {
+    fn pacsi(&mut self, nal: &[u8], cx: &mut Context<'_>) -> Result<(), DepacketizeError> {
         let Ok(pacsi) = PacsiView::parse(nal) else {
             return Err(DepacketizeError::Truncated { at: 0 });
         };
@@ -460,13 +452,13 @@ impl Source {
         self.last_layer = Some(layer);
         if self.donc.is_none() {
             self.donc = pacsi.donc;
-            self.undescribed = unit.len();
+            self.undescribed = self.unit.len();
         }
-        unit.set_base_index(
-            pacsi.picture_index.map(|(index, _)| index).or_else(|| unit.base_index()),
-        );
+        if let Some((index, _)) = pacsi.picture_index {
+            self.unit.set_base_index(Some(index));
+        }
         if let Some(info) = pacsi.bitstream_info() {
-            unit.set_ref_frame_count(Some(info.ref_frame_count));
+            self.unit.set_ref_frame_count(Some(info.ref_frame_count));
         }
         // Some senders repeat the layout in front of every picture.
         let Some(raw) = pacsi.stream_layout_nal() else { return Ok(()) };
@@ -481,41 +473,38 @@ impl Source {
                 Some(known) if !new.is_full() => known.present = new.present,
                 known => *known = Some(new),
             }
+            *cx.described = cx.layout.as_ref().map_or(0, StreamLayout::base_prids);
         }
         Ok(())
     }
 
-    fn break_fragment(&mut self) {
-        if let Some(mut unit) = self.unit.take() {
-            self.break_fragment_of(&mut unit);
-            self.unit = Some(unit);
-        }
-    }
-
     /// Ends a NAL unit of which fragments are missing: of a slice the beginning may stay.
-    fn break_fragment_of(&mut self, unit: &mut AccessUnit) {
+    fn break_fragment(&mut self) {
         let Some(first) = self.fragmenting.take() else { return };
         let is_slice = matches!(
             NalType::new(first),
             NalType::Slice | NalType::IdrSlice | NalType::SliceExtension
         );
         if self.truncated == TruncatedSlices::Keep && is_slice {
-            unit.end_early();
+            self.unit.end_early();
         } else {
-            unit.pop();
+            self.unit.pop();
         }
-        unit.set_damaged(true);
+        self.unit.set_damaged(true);
     }
 
-    fn finish(&mut self, cx: &mut Context<'_>) {
+    /// Ends the access unit in progress.
+    pub(crate) fn finish(&mut self, cx: &mut Context<'_>) {
         self.break_fragment();
-        if let Some(unit) = self.unit.take() {
-            self.give(unit, cx);
+        if self.open {
+            self.give(cx);
         }
     }
 
-    fn give(&mut self, unit: AccessUnit, cx: &mut Context<'_>) {
-        let layer = self.pacsi_layer.or_else(|| unit.iter().find_map(|n| n.layer));
+    fn give(&mut self, cx: &mut Context<'_>) {
+        self.open = false;
+        let unit = core::mem::take(&mut self.unit);
+        let layer = self.pacsi_layer.or_else(|| unit.first_layer());
         let described = u16::try_from(unit.len().saturating_sub(self.undescribed)).unwrap_or(0);
         cx.finished.push(Part { unit, layer, donc: self.donc.take(), described, stream: 0 });
     }
