@@ -137,6 +137,39 @@ fn a_caller_is_seen_muted_and_removed() {
 }
 
 #[test]
+fn a_caller_without_an_offer_joins_with_what_the_conference_has() {
+    for codec in [false, true] {
+        let (mut world, _alice) = conference(42);
+        world.standard.behaviour.delayed = true;
+        if codec {
+            // Its answer takes less: the conferencing server hears of it by a re-INVITE.
+            world.standard.behaviour.one_codec = true;
+            world.standard.behaviour.video = false;
+            world.standard.profile_changed();
+        }
+        dial(&mut world, "sip:weekly@meet.example.test", 6);
+        assert_eq!(world.standard.heard, ["180", "200"], "{:#?}", world.tail());
+        let offer = &world.standard.offers[0];
+        assert_eq!(offer.media.len(), 2, "{offer}");
+        for side in [Side::Lync, Side::Standard] {
+            let heard = world.endpoint(side).stream(StreamKind::Audio).received_audio.len();
+            assert!(heard > 100, "{side} {heard} {:#?}", world.tail());
+        }
+        if codec {
+            let agreed = world.lync.agreed.clone().unwrap();
+            assert_eq!(agreed.media[0].codecs[0].codec.name, "PCMA");
+            assert!(!agreed.media[1].accepted);
+        }
+        assert!(roster(&mut world).iter().any(|one| one.0 == ROOM && one.1));
+        let now = world.now;
+        world.standard.hang_up(now);
+        world.run_to_end();
+        assert_eq!(roster(&mut world).len(), 1);
+        assert_eq!((world.bound(), world.lync.ua.session_count()), (0, 0), "{:#?}", world.tail());
+    }
+}
+
+#[test]
 fn a_caller_leaves_by_hanging_up() {
     let (mut world, _alice) = conference(42);
     // The address of the focus itself needs no alias.

@@ -14,13 +14,39 @@ use std::time::Duration;
 
 use linkspan_gateway::{Side, StreamKind};
 use linkspan_sdp::Direction;
-use linkspan_testnet::Link;
-use world::{Behaviour, World, config};
+use linkspan_sip::Message;
+use linkspan_testnet::{Link, Network};
+use world::{Behaviour, World, config, config_over_udp};
 
 const SIDES: [Side; 2] = [Side::Lync, Side::Standard];
 
+/// The callee's 200 is that of a device which has not been heard of.
+fn answered_by_another(body: Vec<u8>) -> world::endpoint::Rewrite {
+    Box::new(move |octets| {
+        let message = Message::parse(octets).unwrap();
+        let invite = message.cseq().unwrap().is_some_and(|cseq| cseq.method_str() == "INVITE");
+        let mut response = message.to_response().filter(|r| invite && r.status.is_success())?;
+        let to = response.headers.first("To").unwrap().to_owned() + "-other";
+        response.headers.set("To", to);
+        let body = String::from_utf8(body.clone()).unwrap();
+        response.set_body(linkspan_sip::Body::sdp(body));
+        Some(response.to_bytes())
+    })
+}
+
 /// A call whose callee has answered in a reliable 183 and is not picked up yet.
 fn ringing(caller: Side, change: impl Fn(Side, &mut Behaviour)) -> World {
+    let mut world = prepared(81, config(), caller, change);
+    world.run_for(Duration::from_secs(2));
+    world
+}
+
+fn prepared(
+    seed: u64,
+    config: linkspan_gateway::Config,
+    caller: Side,
+    change: impl Fn(Side, &mut Behaviour),
+) -> World {
     let [lync, standard] = SIDES.map(|side| {
         let mut behaviour = Behaviour::of(side);
         let callee = side != caller;
@@ -28,15 +54,21 @@ fn ringing(caller: Side, change: impl Fn(Side, &mut Behaviour)) -> World {
         change(side, &mut behaviour);
         behaviour
     });
-    let mut world = World::new(81, config(), lync, standard, Link::default());
+    let mut world = World::new(seed, config, lync, standard, Link::default());
     let uri = match caller {
         Side::Lync => "sip:room7@video.example.test",
         Side::Standard => "sip:alice@example.test",
     };
     let now = world.now;
     world.endpoint(caller).place_call(uri, now);
-    world.run_for(Duration::from_secs(2));
     world
+}
+
+/// The answer in a 2xx is another one than that in the 183: A-law alone.
+fn otherwise(body: &[u8]) -> Vec<u8> {
+    let mut answer = linkspan_sdp::SessionDescription::parse(body).unwrap();
+    answer.media[0].formats.retain(|format| format == "8");
+    answer.to_bytes()
 }
 
 /// What a side heard after `from` things.
@@ -350,4 +382,96 @@ fn an_update_that_is_not_answered_is_refused_before_its_client_gives_up() {
     assert_eq!(world.lync.heard.last().unwrap(), "re 200", "{:#?}", world.tail());
     pick_up(&mut world, Side::Standard);
     end(&mut world, Side::Lync);
+}
+
+#[test]
+fn a_final_answer_that_differs_is_told_to_a_caller_that_has_one_for_good() {
+    // Toward Lync early media is reliable, toward the callee it was not.
+    let mut world = ringing(Side::Lync, |_, behaviour| behaviour.reliable = false);
+    assert_eq!(world.lync.agreed.as_ref().unwrap().media[0].codecs[0].codec.name, "G722");
+    let held = world.standard.held.as_mut().unwrap().as_mut().unwrap();
+    held.bytes = otherwise(&held.bytes).into();
+    pick_up(&mut world, Side::Standard);
+    assert_eq!(world.lync.heard, ["180", "183", "200", "re-INVITE"], "{:#?}", world.tail());
+    let [offer] = &world.lync.offers[..] else { panic!("{:?}", world.lync.offers) };
+    let audio = offer.media_view(0).unwrap();
+    assert!(audio.payload_types().any(|pt| pt == 8) && audio.payload_types().all(|pt| pt != 9));
+    assert_eq!(world.lync.agreed.as_ref().unwrap().media[0].codecs[0].codec.name, "PCMA");
+    end(&mut world, Side::Lync);
+}
+
+#[test]
+fn another_fork_that_answers_the_call_counts() {
+    let mut world = ringing(Side::Lync, |_, _| {});
+    let early = world.lync.responses.last().unwrap().body.clone();
+    let body = otherwise(&world.standard.answered.clone().unwrap());
+    world.standard.rewrite = Some(answered_by_another(body));
+    pick_up(&mut world, Side::Standard);
+    let ladder = world.ladder(Side::Standard);
+    assert!(ladder.iter().any(|line| line == "< ACK"), "{ladder:#?}");
+    assert_eq!(world.lync.heard, ["180", "183", "200", "re-INVITE"], "{:#?}", world.tail());
+    assert_eq!(world.lync.responses.last().unwrap().body, early, "what was said for good");
+    assert_eq!(world.lync.agreed.as_ref().unwrap().media[0].codecs[0].codec.name, "PCMA");
+}
+
+#[test]
+fn another_fork_is_offered_what_was_agreed_since() {
+    let mut world = ringing(Side::Lync, |_, _| {});
+    update(&mut world, Side::Lync, Direction::Inactive);
+    let body = world.standard.answered.clone().unwrap();
+    world.standard.rewrite = Some(answered_by_another(body));
+    pick_up(&mut world, Side::Standard);
+    let ladder = world.ladder(Side::Standard);
+    let after = ladder.iter().skip_while(|line| *line != "< ACK").nth(1).unwrap();
+    assert_eq!(after, "< INVITE", "{ladder:#?}");
+    // The scripted callee knows no such dialog, so that it ends here.
+    assert!(ladder.contains(&"> 481 Call/Transaction Does Not Exist".to_owned()), "{ladder:#?}");
+    world.run_to_end();
+    assert_eq!(world.bound(), 0);
+}
+
+#[test]
+fn the_update_of_a_fork_that_has_not_answered_is_491() {
+    let mut world = ringing(Side::Standard, |_, _| {});
+    world.lync.rewrite = Some(Box::new(|octets| {
+        let mut request = Message::parse(octets).unwrap().to_request()?;
+        let from = request.headers.first("From").unwrap().to_owned() + "-other";
+        request.headers.set("From", from);
+        Some(request.to_bytes())
+    }));
+    update(&mut world, Side::Lync, Direction::Inactive);
+    assert_eq!(world.lync.heard.last().unwrap(), "re 491", "{:#?}", world.tail());
+    assert!(!world.standard.heard.contains(&"UPDATE".to_owned()));
+}
+
+#[test]
+fn early_offers_under_loss_doubling_and_reordering_of_messages() {
+    let link =
+        Link { loss: 0.3, duplication: 0.3, jitter: Duration::from_millis(400), ..Link::default() };
+    for seed in 0..6 {
+        let caller = SIDES[seed as usize & 1];
+        let mut config = config_over_udp();
+        (config.lync.video, config.standard.video) = (false, false);
+        let mut world = prepared(seed, config, caller, |side, behaviour| {
+            behaviour.udp = side == Side::Standard;
+            behaviour.video = false;
+        });
+        world.datagrams = Network::new(seed, link);
+        let rung = world.run(Duration::from_secs(40), |world| {
+            world.lync.agreed.is_some() && world.standard.agreed.is_some()
+        });
+        assert!(rung, "seed {seed}: {:#?}", world.tail());
+        world.run_for(Duration::from_secs(15));
+        update(&mut world, caller, Direction::Inactive);
+        world.run_for(Duration::from_secs(15));
+        assert_eq!(flows(&mut world), [false, false], "seed {seed}: {:#?}", world.tail());
+        update(&mut world, caller, Direction::SendRecv);
+        world.run_for(Duration::from_secs(15));
+        assert_eq!(flows(&mut world), [true, true], "seed {seed}: {:#?}", world.tail());
+        pick_up(&mut world, caller.other());
+        world.run_for(Duration::from_secs(15));
+        assert!(world.endpoint(caller).heard.contains(&"200".to_owned()), "seed {seed}");
+        assert_eq!(flows(&mut world), [true, true], "seed {seed}: {:#?}", world.tail());
+        end(&mut world, caller);
+    }
 }

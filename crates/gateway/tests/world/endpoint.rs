@@ -45,6 +45,8 @@ pub(crate) struct Behaviour {
     pub(crate) prack_offers: bool,
     /// Answers later offers with these first.
     pub(crate) refuses: Vec<u16>,
+    /// Answers later offers when it is told to.
+    pub(crate) slow: bool,
     /// Speaks SIP over UDP.
     pub(crate) udp: bool,
     pub(crate) reject: Option<(u16, Option<&'static str>)>,
@@ -89,6 +91,7 @@ impl Behaviour {
             no_update: false,
             prack_offers: false,
             refuses: Vec::new(),
+            slow: false,
             udp: false,
             reject: None,
             waits_for_source_request: side == Side::Lync,
@@ -170,11 +173,20 @@ pub(crate) struct Endpoint {
     pub(crate) reader: Option<sip::SubscriptionId>,
     /// A conference: says so in its Contact.
     pub(crate) is_focus: bool,
+    /// A later offer that waits for its answer.
+    asked: Option<(sip::RequestId, sip::Request)>,
     /// What a call that waits is answered with.
-    held: Option<Option<sip::Body>>,
+    pub(crate) held: Option<Option<sip::Body>>,
+    /// The answer to the call's offer.
+    pub(crate) answered: Option<Vec<u8>>,
+    /// Changes what is sent.
+    pub(crate) rewrite: Option<Rewrite>,
     /// The PRACK that has made an offer, by its CSeq.
     prack: Option<u32>,
 }
+
+/// Another message in the place of one, where there is to be one.
+pub(crate) type Rewrite = Box<dyn FnMut(&[u8]) -> Option<bytes::Bytes>>;
 
 pub(crate) struct Stream {
     pub(crate) kind: StreamKind,
@@ -247,9 +259,17 @@ impl Endpoint {
             focus: None,
             reader: None,
             is_focus: false,
+            asked: None,
             held: None,
+            answered: None,
+            rewrite: None,
             prack: None,
         }
+    }
+
+    /// A behaviour that was changed later counts.
+    pub(crate) fn profile_changed(&mut self) {
+        self.session = sdp::Session::new(profile(self.side, &self.behaviour));
     }
 
     pub(crate) fn media_ip(&self) -> IpAddr {
@@ -364,6 +384,16 @@ impl Endpoint {
     pub(crate) fn add_video_by_update(&mut self, now: Instant) {
         self.open(StreamKind::Video, ice::Role::Controlling, now);
         self.update(self.direction, now);
+    }
+
+    pub(crate) const fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// A later offer that waits is answered.
+    pub(crate) fn answer_asked(&mut self, now: Instant) {
+        let (id, request) = self.asked.take().unwrap();
+        self.offered_later(id, &request, now);
     }
 
     /// A call that waits is answered.
@@ -493,6 +523,9 @@ impl Endpoint {
             self.pending = Some(pending);
             prack.set_body(sip::Body::sdp(offer.to_string()));
             transmit.payload = prack.to_bytes();
+        }
+        if let Some(other) = self.rewrite.as_mut().and_then(|rewrite| rewrite(&transmit.payload)) {
+            transmit.payload = other;
         }
         Some(transmit)
     }
@@ -659,7 +692,8 @@ impl Endpoint {
                 self.streams.iter_mut().for_each(|s| s.next = None);
             }
             // BYEs of several dialogs may cross, and datagrams come twice.
-            UaEvent::Refused { .. } if self.focus.is_some() || self.behaviour.udp => {}
+            UaEvent::Refused { .. }
+                if self.focus.is_some() || self.behaviour.udp || self.rewrite.is_some() => {}
             UaEvent::Refused { error, .. } => panic!("the gateway sent nonsense: {error}"),
             _ => {}
         }
@@ -674,6 +708,10 @@ impl Endpoint {
         if !self.behaviour.refuses.is_empty() {
             let status = StatusCode::new(self.behaviour.refuses.remove(0)).unwrap();
             self.ua.respond(id, status, Headers::new(), None, now).unwrap();
+            return;
+        }
+        if self.behaviour.slow {
+            self.asked = Some((id, request.clone()));
             return;
         }
         let offer = sdp::SessionDescription::parse(&request.body).unwrap();
@@ -722,6 +760,7 @@ impl Endpoint {
         }
         match self.session.answer(&offer, &local) {
             Ok((answer, agreed)) => {
+                self.answered = Some(answer.to_bytes());
                 let mut body = Some(sip::Body::sdp(answer.to_string()));
                 if self.behaviour.early {
                     let (early, mut headers) = (StatusCode::new(183).unwrap(), Headers::new());

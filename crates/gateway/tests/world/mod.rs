@@ -29,7 +29,10 @@ pub(crate) struct World {
     pub(crate) engine: MediaEngine,
     pub(crate) lync: Endpoint,
     pub(crate) standard: Endpoint,
+    /// For media.
     pub(crate) network: Network,
+    /// For SIP over UDP.
+    pub(crate) datagrams: Network,
     /// Signalling under way: reliable, in order.
     sip: VecDeque<(Instant, sip::Transmit)>,
     pub(crate) events: Vec<GatewayEvent>,
@@ -117,6 +120,7 @@ impl World {
                 now,
             ),
             network: Network::new(seed, link),
+            datagrams: Network::new(seed, link),
             sip: VecDeque::new(),
             events: Vec::new(),
             media_events: Vec::new(),
@@ -149,6 +153,7 @@ impl World {
                 self.lync.poll_timeout(),
                 self.standard.poll_timeout(),
                 self.network.next_arrival(),
+                self.datagrams.next_arrival(),
                 self.sip.front().map(|(at, _)| *at),
             ];
             let Some(next) = next.into_iter().flatten().min() else { return false };
@@ -175,19 +180,15 @@ impl World {
         self.run_for(Duration::from_secs(40));
     }
 
-    /// A SIP message by datagram: lost, doubled and overtaken as the network likes.
-    fn take_sip_datagram(&mut self, packet: &linkspan_testnet::Packet) -> bool {
+    fn take_sip_datagram(&mut self, packet: &linkspan_testnet::Packet) {
         let path = sip::Path::new(sip::Transport::Udp, packet.to, packet.from);
         let received = sip::Received { path, payload: &packet.payload };
         let now = self.now;
-        if packet.to == self.standard.address {
-            self.standard.handle_sip(received, now);
-        } else if is_gateway(packet.to) {
+        if is_gateway(packet.to) {
             self.gateway.handle_sip(received, now).unwrap();
         } else {
-            return false;
+            self.standard.handle_sip(received, now);
         }
-        true
     }
 
     /// Queues, or sends, a SIP message.
@@ -195,7 +196,7 @@ impl World {
         let path = transmit.path;
         if path.transport == sip::Transport::Udp {
             let payload = transmit.payload.to_vec();
-            self.network.send(self.now, path.local, path.remote, payload);
+            self.datagrams.send(self.now, path.local, path.remote, payload);
         } else {
             self.sip.push_back((self.now + SIP_DELAY, transmit));
         }
@@ -212,10 +213,6 @@ impl World {
         self.lync.handle_timeout(now);
         self.standard.handle_timeout(now);
         while let Some(packet) = self.network.receive(now) {
-            if self.take_sip_datagram(&packet) {
-                self.drain();
-                continue;
-            }
             let payload = BytesMut::from(&packet.payload[..]);
             if self.bound.contains(&packet.to) {
                 let _ = self.engine.handle_datagram(packet.to, packet.from, payload, now);
@@ -224,6 +221,10 @@ impl World {
             } else if packet.to.ip() == self.standard.media_ip() {
                 self.standard.handle_datagram(packet.to, packet.from, payload, now);
             }
+            self.drain();
+        }
+        while let Some(packet) = self.datagrams.receive(now) {
+            self.take_sip_datagram(&packet);
             self.drain();
         }
         while self.sip.front().is_some_and(|(at, _)| *at <= now) {
