@@ -1,4 +1,5 @@
 use crate::{Role, priority};
+use std::time::Instant;
 
 /// State of a candidate pair (RFC 8445 §6.1.2.6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,6 +22,8 @@ pub(crate) struct Pair {
     pub(crate) state: PairState,
     /// It is in the triggered-check queue.
     pub(crate) is_triggered: bool,
+    /// When it was first checked.
+    pub(crate) checked_at: Option<Instant>,
     /// An authentic check of the peer came on it.
     pub(crate) is_heard: bool,
     /// Controlling: a check with USE-CANDIDATE is under way. Controlled: the peer has sent one and
@@ -49,6 +52,7 @@ impl Pair {
             priority,
             state: PairState::Frozen,
             is_triggered: false,
+            checked_at: None,
             is_heard: false,
             is_nominating: false,
             is_nominated: false,

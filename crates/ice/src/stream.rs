@@ -34,12 +34,14 @@ pub(crate) struct Stream {
     /// Regular nomination: no better pair is waited for after this.
     pub(crate) decide_at: Option<Instant>,
     pub(crate) is_decision_due: bool,
+    /// It has been put off once.
+    pub(crate) is_put_off: bool,
     /// When what has succeeded is checked once more.
     pub(crate) remind_at: Option<Instant>,
     /// RFC 8863: no failure before.
     pub(crate) give_up_at: Option<Instant>,
     pub(crate) is_impatient: bool,
-    /// It has been put off once.
+    /// It has been extended once.
     pub(crate) is_extended: bool,
     pub(crate) is_connected: bool,
     pub(crate) is_failed: bool,
@@ -107,6 +109,7 @@ impl Stream {
             peer_version: None,
             decide_at: None,
             is_decision_due: false,
+            is_put_off: false,
             remind_at: None,
             give_up_at: None,
             is_impatient: false,
@@ -172,6 +175,7 @@ impl Stream {
         self.reflexives.clear();
         self.decide_at = None;
         self.is_decision_due = false;
+        self.is_put_off = false;
         self.remind_at = None;
         for component in &mut self.components {
             if let Some(selected) = &mut component.selected {

@@ -77,6 +77,7 @@ impl Agent {
         if pair.state != PairState::Succeeded {
             pair.state = PairState::InProgress;
         }
+        pair.checked_at.get_or_insert(now);
         let priority = priority::peer_reflexive(local.priority, local.transport.is_udp());
         let mut octets = Vec::with_capacity(192);
         let mut check =
@@ -135,12 +136,14 @@ impl Agent {
     }
 
     /// The next frozen pair whose foundation nobody is checking: lowest component, then highest
-    /// priority. A foundation that has succeeded thaws too.
+    /// priority. What is under way for a component that has its pair is nobody's concern any more: it
+    /// may never end, and the other components wait.
     fn thawable(&self) -> Option<(usize, usize)> {
         let mut active: Vec<(&str, &str)> = Vec::new();
         for stream in self.streams.iter().filter(|stream| stream.is_checking()) {
             for pair in &stream.pairs {
-                if matches!(pair.state, PairState::Waiting | PairState::InProgress) {
+                let is_checked = matches!(pair.state, PairState::Waiting | PairState::InProgress);
+                if is_checked && stream.is_open(pair.component) {
                     active.extend(stream.foundations(pair).filter(|known| !active.contains(known)));
                 }
             }

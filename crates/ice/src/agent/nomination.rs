@@ -4,7 +4,7 @@ use super::Agent;
 use crate::pair::{Pair, PairState};
 use crate::stream::{Selected, Stream};
 use crate::{Dialect, IceEvent, Role, StreamId};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Agent {
     /// Selects the best nominated pair of a component and stops what it makes needless.
@@ -50,11 +50,14 @@ impl Agent {
             if self.streams.get(stream).is_none_or(|this| !this.is_checking()) {
                 continue;
             }
+            // The repetition of a check, with its round trip.
+            let fair = self.config.rto * 3 / 2;
             if let Some(this) = self.streams.get_mut(stream)
                 && this.decide_at.is_some_and(|at| at <= now)
             {
-                this.decide_at = None;
-                this.is_decision_due = true;
+                this.decide_at = chance_of_better(this, now, fair);
+                this.is_decision_due = this.decide_at.is_none();
+                this.is_put_off = true;
             }
             if self.role == Role::Controlling && !self.is_aggressive() && !self.config.lite {
                 self.nominate(stream, now);
@@ -112,6 +115,7 @@ impl Agent {
         for index in stopped {
             self.cancel(stream, index);
         }
+        self.thaw(None);
     }
 
     pub(super) fn report_connected(&mut self, stream: usize) {
@@ -140,9 +144,9 @@ impl Agent {
         };
         if this.give_up_at.is_some_and(|at| at <= now) {
             // The peer may still be about to nominate what has succeeded, or be reached where its
-            // own checks have come from.
+            // own checks have come from; where one component reaches it, the others may too.
             let has_hope = |p: &Pair| p.state == PairState::Succeeded || p.is_heard;
-            let extends = !this.is_extended && has_all(this, has_hope);
+            let extends = !this.is_extended && this.pairs.iter().any(has_hope);
             this.is_extended = true;
             this.give_up_at = extends.then(|| now + patience);
             this.is_impatient = !extends;
@@ -171,6 +175,23 @@ fn has_all(stream: &Stream, wanted: impl Fn(&Pair) -> bool) -> bool {
     (1..=count).filter(|component| stream.is_open(*component)).all(|component| {
         stream.pairs.iter().any(|pair| pair.component == component && wanted(pair))
     })
+}
+
+/// Until when the decision is put off, once: two agents' checks that open the way for each other may
+/// both have to be repeated, and a better pair than those that have succeeded was checked too late
+/// for that.
+fn chance_of_better(stream: &Stream, now: Instant, fair: Duration) -> Option<Instant> {
+    let succeeded = |component| {
+        let pairs = stream.pairs.iter().filter(move |pair| pair.component == component);
+        pairs.filter(|pair| pair.state == PairState::Succeeded).map(|pair| pair.priority).max()
+    };
+    let pending = stream.pairs.iter().filter(|pair| pair.is_pending() && !stream.is_put_off);
+    let better = pending.filter(|pair| {
+        stream.is_open(pair.component)
+            && succeeded(pair.component).is_some_and(|best| best < pair.priority)
+    });
+    let until = better.map(|pair| pair.checked_at.unwrap_or(now) + fair).max();
+    until.filter(|until| *until > now)
 }
 
 fn is_nominating(stream: &Stream, component: u16) -> bool {

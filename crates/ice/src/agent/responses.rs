@@ -122,6 +122,10 @@ impl Agent {
         pair.is_nominating &= role == Role::Controlling && !pair.is_nominated;
         if this.decide_at.is_none() && !this.is_decision_due {
             this.decide_at = Some(now + delay);
+            // What stayed frozen behind a check of another component that is never answered would
+            // miss the decision.
+            let frozen = this.pairs.iter_mut().filter(|pair| pair.state == PairState::Frozen);
+            frozen.for_each(|pair| pair.state = PairState::Waiting);
         }
         self.expect_reminder(stream, now);
         let Some(this) = self.streams.get(stream) else { return };

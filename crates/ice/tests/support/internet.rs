@@ -32,6 +32,12 @@ impl Side {
         self.events.iter().any(|(_, event)| wanted(event))
     }
 
+    /// Names of the events with their times.
+    pub fn brief(&self) -> Vec<String> {
+        let name = |event: &IceEvent| format!("{event:?}").chars().take(60).collect::<String>();
+        self.events.iter().map(|(at, event)| format!("{at:?} {}", name(event))).collect()
+    }
+
     pub fn is_completed(&self) -> bool {
         self.has(|event| *event == IceEvent::Completed)
     }
@@ -92,7 +98,7 @@ impl World {
     pub fn gather(&mut self) {
         let now = self.now;
         self.sides.iter_mut().for_each(|side| side.agent.end_of_candidates(now));
-        let limit = self.now - self.start + Duration::from_secs(20);
+        let limit = self.now - self.start + Duration::from_secs(60);
         let is_gathered = |side: &Side| side.has(|e| *e == IceEvent::GatheringComplete);
         self.run(limit, |world| world.sides.iter().all(is_gathered));
         assert!(self.sides.iter().all(is_gathered), "gathering did not end");
