@@ -14,7 +14,7 @@ pub(crate) struct RtpHeader {
 }
 
 impl RtpHeader {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(packet: &[u8]) -> Result<Self, Malformed> {
         let Some(&[first, _, q0, q1, _, _, _, _, i0, i1, i2, i3]) = packet.first_chunk() else {
             return Err(("RTP header", packet.len()));

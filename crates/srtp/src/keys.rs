@@ -1,4 +1,4 @@
-use crate::crypto::SessionKeys;
+use crate::crypto::{Kdf, SessionKeys};
 use crate::provider::CryptoProvider;
 use crate::{HeaderExtensions, KeyError, KeyParams, MasterKey, Mki, Options, Suite};
 
@@ -28,7 +28,7 @@ struct Derived {
     rtcp: bool,
     current: (u64, SessionKeys),
     /// The keys used before: packets reordered across a derivation need both.
-    previous: Option<(u64, SessionKeys)>,
+    previous: Option<Box<(u64, SessionKeys)>>,
 }
 
 impl KeySet {
@@ -66,9 +66,9 @@ impl KeySet {
     }
 
     /// The key as it protected the last RTP packet.
-    pub(crate) fn last_used(&self, at: usize) -> Option<(&SessionKeys, &[u8])> {
+    pub(crate) fn last_used(&self, at: usize) -> Option<(&SessionKeys, &Option<Mki>)> {
         let entry = self.entries.get(at)?;
-        Some((&entry.rtp.current.1, mki_octets(entry.mki.as_ref())))
+        Some((&entry.rtp.current.1, &entry.mki))
     }
 
     /// The key with this identifier. Which keys exist is no secret: no constant time needed.
@@ -98,8 +98,10 @@ impl Entry {
         // RFC 3711 §9.2: 2^48 SRTP packets or 2^31 SRTCP packets, whichever comes first.
         let rtp_left = lifetime.unwrap_or(u64::MAX).min(1 << 48);
         let rtcp_left = lifetime.unwrap_or(u64::MAX).min(1 << 31);
-        let rtp = Derived::new(provider, &key.master, rate, (false, header))?;
-        let rtcp = Derived::new(provider, &key.master, rate, (true, false))?;
+        let wrong = KeyError::Length { expected: 0, found: key.master.as_bytes().len() };
+        let kdf = Kdf::new(provider, &key.master).ok_or(wrong)?;
+        let rtp = Derived::new(&kdf, provider, rate, (false, header)).ok_or(wrong)?;
+        let rtcp = Derived::new(&kdf, provider, rate, (true, false)).ok_or(wrong)?;
         Ok(Self { mki: key.mki, rtp_left, rtcp_left, rtp, rtcp })
     }
 
@@ -108,44 +110,41 @@ impl Entry {
     }
 
     /// What protects the SRTP packet with this index.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn rtp(&mut self, index: u64) -> Option<InUse<'_>> {
-        let mki = mki_octets(self.mki.as_ref());
-        Some(InUse { keys: self.rtp.at(index)?, mki, left: &mut self.rtp_left })
+        Some(InUse { keys: self.rtp.at(index)?, mki: &self.mki, left: &mut self.rtp_left })
     }
 
     /// What protects the SRTCP packet with this index.
     #[inline]
     pub(crate) fn rtcp(&mut self, index: u64) -> Option<InUse<'_>> {
-        let mki = mki_octets(self.mki.as_ref());
-        Some(InUse { keys: self.rtcp.at(index)?, mki, left: &mut self.rtcp_left })
+        Some(InUse { keys: self.rtcp.at(index)?, mki: &self.mki, left: &mut self.rtcp_left })
     }
 }
 
 /// The parts of a master key that one packet needs.
 pub(crate) struct InUse<'k> {
     pub(crate) keys: &'k SessionKeys,
-    pub(crate) mki: &'k [u8],
+    pub(crate) mki: &'k Option<Mki>,
     /// Packets the key is still good for.
     pub(crate) left: &'k mut u64,
 }
 
 impl Derived {
     fn new(
+        kdf: &Kdf<'_>,
         provider: &'static dyn CryptoProvider,
-        master: &MasterKey,
         rate: Option<u32>,
         (rtcp, header): (bool, bool),
-    ) -> Result<Self, KeyError> {
-        let wrong = KeyError::Length { expected: 0, found: master.as_bytes().len() };
-        let keys = make(provider, master, 0, (rtcp, header)).ok_or(wrong)?;
+    ) -> Option<Self> {
+        let keys = make(kdf, 0, (rtcp, header))?;
         // The master key is kept only where it is needed again.
-        let master = rate.map(|_| master.clone());
+        let master = rate.map(|_| kdf.master.clone());
         let rate = rate.unwrap_or(0);
-        Ok(Self { provider, master, rate, header, rtcp, current: (0, keys), previous: None })
+        Some(Self { provider, master, rate, header, rtcp, current: (0, keys), previous: None })
     }
 
-    #[inline]
+    #[inline(always)]
     fn at(&mut self, index: u64) -> Option<&SessionKeys> {
         if self.master.is_none() {
             return Some(&self.current.1);
@@ -153,35 +152,25 @@ impl Derived {
         self.derived_at(index >> self.rate)
     }
 
+    #[cold]
     fn derived_at(&mut self, quotient: u64) -> Option<&SessionKeys> {
         if self.current.0 != quotient {
-            let other = match self.previous.take() {
-                Some(previous) if previous.0 == quotient => previous,
-                _ => {
-                    let master = self.master.as_ref()?;
-                    let what = (self.rtcp, self.header);
-                    (quotient, make(self.provider, master, quotient, what)?)
+            if self.previous.as_ref().is_none_or(|previous| previous.0 != quotient) {
+                let kdf = Kdf::new(self.provider, self.master.as_ref()?)?;
+                let made = (quotient, make(&kdf, quotient, (self.rtcp, self.header))?);
+                match &mut self.previous {
+                    Some(previous) => **previous = made,
+                    none => *none = Some(Box::new(made)),
                 }
-            };
-            self.previous = Some(core::mem::replace(&mut self.current, other));
+            }
+            if let Some(previous) = &mut self.previous {
+                core::mem::swap(&mut self.current, previous);
+            }
         }
         Some(&self.current.1)
     }
 }
 
-fn make(
-    provider: &dyn CryptoProvider,
-    master: &MasterKey,
-    quotient: u64,
-    (rtcp, header): (bool, bool),
-) -> Option<SessionKeys> {
-    if rtcp {
-        SessionKeys::rtcp(provider, master, quotient)
-    } else {
-        SessionKeys::rtp(provider, master, quotient, header)
-    }
-}
-
-fn mki_octets(mki: Option<&Mki>) -> &[u8] {
-    mki.map_or(&[], Mki::as_bytes)
+fn make(kdf: &Kdf<'_>, quotient: u64, (rtcp, header): (bool, bool)) -> Option<SessionKeys> {
+    if rtcp { SessionKeys::rtcp(kdf, quotient) } else { SessionKeys::rtp(kdf, quotient, header) }
 }

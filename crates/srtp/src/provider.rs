@@ -1,6 +1,6 @@
 use core::fmt;
 
-/// Cryptography from another library, in place of this crate's own: `aes`, `ctr` and `sha1` of
+/// Cryptography from another library, in place of this crate's own: `aes` and `sha1` of
 /// RustCrypto, `ring` for the AEAD suites.
 ///
 /// Each method may leave its part to this crate by giving `None`, as all of them do unless

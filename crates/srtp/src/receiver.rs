@@ -3,7 +3,7 @@ use core::fmt;
 use linkspan_rtp::Ssrc;
 use subtle::ConstantTimeEq as _;
 
-use crate::crypto::{Job, Session, SessionKeys};
+use crate::crypto::{Job, Piece, Session, SessionKeys};
 use crate::header::{Malformed, RTCP_HEADER_LEN, RtpHeader, rtcp_ssrc};
 use crate::header_extension::{self, is_cryptex};
 use crate::keys::{InUse, KeySet};
@@ -19,6 +19,7 @@ use crate::{HeaderExtensions, KeyError, KeyParams, Options, Suite, UnprotectErro
 /// See [`Sender`](crate::Sender) for an example.
 pub struct Receiver {
     suite: Suite,
+    rtp_tag_len: usize,
     keys: KeySet,
     sources: Sources<Incoming>,
     options: Options,
@@ -74,7 +75,8 @@ impl Receiver {
         let options = options.for_suite(suite);
         let keys = KeySet::new(suite, keys, &options, provider)?;
         let sources = Sources::new(options.max_sources);
-        Ok(Self { suite, keys, sources, options, spare: Vec::new() })
+        let rtp_tag_len = suite.rtp_tag_len();
+        Ok(Self { suite, rtp_tag_len, keys, sources, options, spare: Vec::new() })
     }
 
     /// Checks and decrypts one SRTP packet; the RTP packet is `packet[..n]` for the `n` returned.
@@ -84,7 +86,7 @@ impl Receiver {
     /// See [`UnprotectError`]. The state of the receiver has not changed then, and the packet has
     /// to be dropped. Any input is safe.
     pub fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, UnprotectError> {
-        let (tag_len, mki_len) = (self.suite.rtp_tag_len(), self.keys.mki_len());
+        let (tag_len, mki_len) = (self.rtp_tag_len, self.keys.mki_len());
         let header = RtpHeader::read(packet).map_err(malformed)?;
         let too_short = UnprotectError::Malformed { what: "tag", at: packet.len() };
         let len = packet.len().checked_sub(mki_len + tag_len).ok_or(too_short)?;
@@ -92,24 +94,61 @@ impl Receiver {
             return Err(too_short);
         }
         let key = self.find_key(packet, len, tag_len)?;
-        let source = self.sources.get_mut(header.ssrc).map(|source| &*source);
-        let Estimate { index: estimate, mut outcome, certain } = estimate(source, header);
-        let entry = self.keys.get_mut(key).ok_or(UnprotectError::UnknownMki)?;
-        let mut tries = u64::from(self.options.rollover_search) + 1;
-        // A failed attempt of AEAD spoils the ciphertext. The copy that a second one needs is
-        // made only where there is doubt.
-        if self.suite.is_aead() && certain && outcome.is_ok() {
-            tries = 1;
+        let mut place = Place { header, index: 0, len, mki_len, tag_len };
+
+        // A known source that nothing speaks against: its packets need no search.
+        let mut tried = false;
+        if let Some(Incoming { rtp: Some(window), next_roc: None, in_doubt, .. }) =
+            self.sources.get_mut(header.ssrc)
+            && !*in_doubt
+        {
+            place.index = estimate_index(window.highest(), header.sequence);
+            if window.check(place.index) == Freshness::Fresh
+                && place.index >> 48 == 0
+                && let Some(entry) = self.keys.get_mut(key)
+                && let Some(InUse { keys, left, .. }) = entry.rtp(place.index)
+            {
+                let still_left = left.checked_sub(1).ok_or(UnprotectError::KeyExhausted)?;
+                if open_rtp(keys, &self.options, place, packet) {
+                    window.accept(place.index);
+                    *left = still_left;
+                    return Ok(len);
+                }
+                *in_doubt = true;
+                // A failed attempt of AEAD spoils the ciphertext. The copy that a second one needs
+                // is made only where there is doubt.
+                if self.suite.is_aead() {
+                    return Err(UnprotectError::Authentication);
+                }
+                tried = true;
+            }
         }
+        self.search_rtp(place, key, tried, packet)
+    }
+
+    /// Tries the estimated rollover counter, unless that was `tried`, and those that follow it.
+    #[cold]
+    fn search_rtp(
+        &mut self,
+        place: Place,
+        key: usize,
+        tried: bool,
+        packet: &mut [u8],
+    ) -> Result<usize, UnprotectError> {
+        let header = place.header;
+        let source = self.sources.get_mut(header.ssrc).map(|source| &*source);
+        let Estimate { index: estimate, mut outcome } = estimate(source, header);
+        let entry = self.keys.get_mut(key).ok_or(UnprotectError::UnknownMki)?;
+        let tries = u64::from(self.options.rollover_search) + 1;
         let mut accepted = None;
-        for attempt in u64::from(outcome.is_err())..tries {
+        for attempt in u64::from(tried || outcome.is_err())..tries {
             let index = estimate + (attempt << 16);
             if index >> 48 != 0 {
                 break;
             }
             let Some(InUse { keys, left, .. }) = entry.rtp(index) else { break };
             let still_left = left.checked_sub(1).ok_or(UnprotectError::KeyExhausted)?;
-            let place = Place { header, index, len, mki_len, tag_len };
+            let place = Place { index, ..place };
             let keep = self.suite.is_aead() && attempt + 1 < tries;
             if keep {
                 self.spare.clear();
@@ -132,7 +171,7 @@ impl Receiver {
         };
         accept_rtp(&mut self.sources, &self.options, header.ssrc, index)?;
         entry.set_rtp_left(still_left);
-        Ok(len)
+        Ok(place.len)
     }
 
     /// Checks and decrypts one SRTCP packet; the RTCP compound packet is `packet[..n]` for the `n`
@@ -192,12 +231,12 @@ impl Receiver {
     /// The likely place and key of a packet, and what its tag is computed from. Nothing has been
     /// believed yet; `None` where [`Receiver::unprotect_rtp`] has more to say.
     pub(crate) fn guess_rtp<'a>(&'a self, packet: &'a [u8]) -> Option<(Guess, Job<'a>)> {
-        let (tag_len, mki_len) = (self.suite.rtp_tag_len(), self.keys.mki_len());
+        let (tag_len, mki_len) = (self.rtp_tag_len, self.keys.mki_len());
         let header = RtpHeader::read(packet).ok()?;
         let len = packet.len().checked_sub(mki_len + tag_len).filter(|len| *len >= header.len)?;
         let key = self.find_key(packet, len, tag_len).ok()?;
         let source = self.sources.get(header.ssrc);
-        let Estimate { index, outcome: Ok(()), .. } = estimate(source, header) else { return None };
+        let Estimate { index, outcome: Ok(()) } = estimate(source, header) else { return None };
         let (keys, _) = self.keys.last_used(key)?;
         let (Session::Cm { mac, .. } | Session::Null { mac }) = &keys.session else { return None };
         let guess = Guess { place: Place { header, index, len, mki_len, tag_len }, key };
@@ -205,13 +244,14 @@ impl Receiver {
     }
 
     /// Takes a packet whose guess turns out to be right. `None`, with nothing changed, when it does
-    /// not: other packets have come since, or the tag is another.
+    /// not: other packets have come since, or the tag is another. The packet may still have to be
+    /// decrypted, by [`Receiver::decrypt_later`].
     pub(crate) fn unprotect_guessed(
         &mut self,
         Guess { place, key }: Guess,
         tag: &[u8; 20],
         packet: &mut [u8],
-    ) -> Option<usize> {
+    ) -> Option<(usize, Option<Later>)> {
         let Place { header, index, len, mki_len, .. } = place;
         let now = estimate(self.sources.get_mut(header.ssrc).map(|source| &*source), header);
         let (_, received) = packet.split_at_checked(len + mki_len)?;
@@ -224,9 +264,24 @@ impl Receiver {
         accept_rtp(&mut self.sources, &self.options, header.ssrc, index).ok()?;
         *left = still_left;
         let cryptex = uses_cryptex(&self.options, header, packet);
-        decrypt_cm(keys, &self.options, place, cryptex, packet);
+        let mut later = None;
+        if cryptex {
+            decrypt_cm(keys, &self.options, place, cryptex, packet);
+        } else if self.options.encrypt_rtp {
+            later = Some(Later { key, iv: keys.iv(header.ssrc, index), from: header.len, len });
+        }
         finish_extension(keys, &self.options, place, cryptex, packet);
-        Some(len)
+        Some((len, later))
+    }
+
+    /// Adds their key streams to packets under one key that [`Receiver::unprotect_guessed`] left
+    /// for later.
+    pub(crate) fn decrypt_later(&self, key: usize, pieces: &mut [Piece<'_>]) {
+        if let Some((keys, _)) = self.keys.last_used(key)
+            && let Session::Cm { aes, .. } = &keys.session
+        {
+            aes.apply_all(pieces);
+        }
     }
 
     /// Whether packets that come one after another may be under different session keys.
@@ -272,8 +327,12 @@ impl Receiver {
         self.suite
     }
 
+    #[inline(always)]
     fn find_key(&self, packet: &[u8], len: usize, tag_len: usize) -> Result<usize, UnprotectError> {
         let mki_len = self.keys.mki_len();
+        if mki_len == 0 {
+            return Ok(0);
+        }
         // RFC 3711 §3.1: MKI, then tag. RFC 7714 §8.2: the tag belongs to the ciphertext.
         let at = if self.suite.is_aead() { len + tag_len } else { len };
         let mki = packet.get(at..at + mki_len).unwrap_or_default();
@@ -292,14 +351,12 @@ struct Estimate {
     index: u64,
     /// Whether that is fresh.
     outcome: Result<(), UnprotectError>,
-    /// Whether nothing speaks against it.
-    certain: bool,
 }
 
 #[inline]
 fn estimate(source: Option<&Incoming>, header: RtpHeader) -> Estimate {
     let sequence = u64::from(header.sequence);
-    let unknown = |index| Estimate { index, outcome: Ok(()), certain: false };
+    let unknown = |index| Estimate { index, outcome: Ok(()) };
     let Some(source) = source else { return unknown(sequence) };
     let set = source.next_roc.map(|roc| (u64::from(roc) << 16) | sequence);
     let Some(window) = &source.rtp else { return unknown(set.unwrap_or(sequence)) };
@@ -309,7 +366,7 @@ fn estimate(source: Option<&Incoming>, header: RtpHeader) -> Estimate {
         Freshness::Replayed => Err(UnprotectError::Replayed),
         Freshness::TooOld => Err(UnprotectError::TooOld),
     };
-    Estimate { index, outcome, certain: !source.in_doubt }
+    Estimate { index, outcome }
 }
 
 /// What is thought of a packet before its tag is known.
@@ -317,6 +374,16 @@ fn estimate(source: Option<&Incoming>, header: RtpHeader) -> Estimate {
 pub(crate) struct Guess {
     place: Place,
     key: usize,
+}
+
+/// An authentic packet that is still encrypted.
+#[derive(Clone, Copy)]
+pub(crate) struct Later {
+    pub(crate) key: usize,
+    pub(crate) iv: u128,
+    /// Where the encrypted part begins, and ends.
+    pub(crate) from: usize,
+    pub(crate) len: usize,
 }
 
 /// Where things are in an SRTP packet.
@@ -330,6 +397,7 @@ struct Place {
 }
 
 /// Checks the tag, and decrypts when it is right.
+#[inline(always)]
 fn open_rtp(keys: &SessionKeys, options: &Options, place: Place, packet: &mut [u8]) -> bool {
     let Place { header, index, len, mki_len, tag_len } = place;
     let cryptex = uses_cryptex(options, header, packet);
@@ -383,7 +451,7 @@ fn decrypt_cm(
     }
 }
 
-#[inline]
+#[inline(always)]
 fn finish_extension(
     keys: &SessionKeys,
     options: &Options,
@@ -399,9 +467,9 @@ fn finish_extension(
 }
 
 /// Whether the CSRC list and the extension of this packet are encrypted.
-#[inline]
+#[inline(always)]
 fn uses_cryptex(options: &Options, header: RtpHeader, packet: &[u8]) -> bool {
-    options.header_extensions == HeaderExtensions::Cryptex
+    matches!(options.header_extensions, HeaderExtensions::Cryptex)
         && options.encrypt_rtp
         && header.has_extension()
         && is_cryptex(header, packet)
@@ -474,8 +542,21 @@ fn open_rtcp(
 /// Compares a tag of 4 or 10 octets in constant time.
 #[inline]
 fn is_tag(computed: &[u8; 20], received: &[u8]) -> bool {
-    let (computed, _) = computed.split_at(received.len().min(20));
-    !received.is_empty() && bool::from(computed.ct_eq(received))
+    let [c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, ..] = *computed;
+    // As one number: every octet is looked at, whatever the others say.
+    let differing = match *received {
+        [r0, r1, r2, r3, r4, r5, r6, r7, r8, r9] => {
+            let computed = u64::from_ne_bytes([c0, c1, c2, c3, c4, c5, c6, c7]);
+            let received = u64::from_ne_bytes([r0, r1, r2, r3, r4, r5, r6, r7]);
+            (computed ^ received) | u64::from((c8 ^ r8) | (c9 ^ r9))
+        }
+        [r0, r1, r2, r3] => {
+            let computed = u32::from_ne_bytes([c0, c1, c2, c3]);
+            u64::from(computed ^ u32::from_ne_bytes([r0, r1, r2, r3]))
+        }
+        _ => return false,
+    };
+    differing.ct_eq(&0).into()
 }
 
 fn malformed((what, at): Malformed) -> UnprotectError {

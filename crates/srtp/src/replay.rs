@@ -35,7 +35,7 @@ impl ReplayWindow {
         self.highest
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check(&self, index: u64) -> Freshness {
         if index > self.highest {
             return Freshness::Fresh;
@@ -48,23 +48,29 @@ impl ReplayWindow {
     }
 
     /// Marks an index that [`check`](Self::check) found fresh.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn accept(&mut self, index: u64) {
         if index > self.highest {
-            let (from, to) = (self.highest >> 6, index >> 6);
-            let skipped = (to - from).min(self.words.len() as u64);
-            for word in 0..skipped {
-                let slot = self.slot((to - word) << 6);
-                if let Some(word) = self.words.get_mut(slot) {
-                    *word = 0;
-                }
+            if index >> 6 != self.highest >> 6 {
+                self.forget_between(self.highest >> 6, index >> 6);
             }
             self.highest = index;
         }
         self.mark(index);
     }
 
-    #[inline]
+    /// Clears the words from one behind `from` up to `to`: they held indices a ring ago.
+    #[cold]
+    fn forget_between(&mut self, from: u64, to: u64) {
+        for word in 0..(to - from).min(self.words.len() as u64) {
+            let slot = self.slot((to - word) << 6);
+            if let Some(word) = self.words.get_mut(slot) {
+                *word = 0;
+            }
+        }
+    }
+
+    #[inline(always)]
     fn mark(&mut self, index: u64) {
         let slot = self.slot(index);
         if let Some(word) = self.words.get_mut(slot) {
@@ -81,18 +87,22 @@ impl ReplayWindow {
 
 /// The index of the packet with sequence number `sequence` that lies closest to `highest`
 /// (RFC 3711 §3.3.1, appendix A).
-#[inline]
+#[inline(always)]
 pub(crate) fn estimate_index(highest: u64, sequence: u16) -> u64 {
     let [.., h0, h1] = highest.to_be_bytes();
     let last = u16::from_be_bytes([h0, h1]);
     let ahead = sequence.wrapping_sub(last);
+    if ahead < 0x8000 { highest + u64::from(ahead) } else { estimate_behind(highest, sequence) }
+}
+
+#[cold]
+fn estimate_behind(highest: u64, sequence: u16) -> u64 {
     let same_rollover = (highest & !0xffff) | u64::from(sequence);
-    match ahead {
+    match same_rollover.wrapping_sub(highest) & 0xffff {
         // Half way round: appendix A keeps the rollover counter.
         0x8000 => same_rollover,
-        0..0x8000 => highest + u64::from(ahead),
-        // Behind. Before the first rollover there is nothing behind: a long gap, then.
-        _ => highest.checked_sub(u64::from(ahead.wrapping_neg())).unwrap_or(same_rollover),
+        // Before the first rollover there is nothing behind: a long gap, then.
+        ahead => highest.checked_sub(0x1_0000 - ahead).unwrap_or(same_rollover),
     }
 }
 

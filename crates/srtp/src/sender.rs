@@ -2,7 +2,7 @@ use core::fmt;
 
 use linkspan_rtp::Ssrc;
 
-use crate::crypto::{Job, Session};
+use crate::crypto::{Job, Piece, Session, SessionKeys};
 use crate::header::{Malformed, RTCP_HEADER_LEN, RtpHeader, rtcp_ssrc};
 use crate::keys::{InUse, KeySet};
 use crate::provider::{BuiltIn, CryptoProvider};
@@ -32,6 +32,8 @@ use crate::{
 /// ```
 pub struct Sender {
     suite: Suite,
+    /// Octets that an RTP packet gains.
+    added: usize,
     keys: KeySet,
     selected: usize,
     sources: Sources<Outgoing>,
@@ -85,7 +87,8 @@ impl Sender {
         let options = options.for_suite(suite);
         let keys = KeySet::new(suite, keys, &options, provider)?;
         let sources = Sources::new(options.max_sources);
-        Ok(Self { suite, keys, selected: 0, sources, options })
+        let added = keys.mki_len() + suite.rtp_tag_len();
+        Ok(Self { suite, added, keys, selected: 0, sources, options })
     }
 
     /// Protects the RTP packet in `buffer[..len]`, and returns its new length. `buffer` needs
@@ -95,7 +98,10 @@ impl Sender {
     ///
     /// See [`ProtectError`]. The state of the sender has not changed then.
     pub fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, ProtectError> {
-        let Encrypted { needed, index } = self.encrypt_rtp(buffer, len)?;
+        let Encrypted { needed, index, .. } = self.encrypt_rtp::<false>(buffer, len)?;
+        if self.suite.is_aead() {
+            return Ok(needed);
+        }
         if let Some(Job { mac, data, trailer }) = self.rtp_job(buffer, len, index) {
             let tag = mac.tag(data, &trailer);
             self.write_rtp_tag(buffer, len, &tag);
@@ -103,15 +109,15 @@ impl Sender {
         Ok(needed)
     }
 
-    /// Does all of [`Sender::protect_rtp`] but the tag of [`Sender::rtp_job`], where there is one.
-    #[inline]
-    pub(crate) fn encrypt_rtp(
+    /// Does all of [`Sender::protect_rtp`] but the tag of [`Sender::rtp_job`], where there is one,
+    /// and, if `LATER` is set, but the encryption that the outcome names.
+    #[inline(always)]
+    pub(crate) fn encrypt_rtp<const LATER: bool>(
         &mut self,
         buffer: &mut [u8],
         len: usize,
     ) -> Result<Encrypted, ProtectError> {
-        let (tag_len, mki_len) = (self.suite.rtp_tag_len(), self.keys.mki_len());
-        let needed = len.saturating_add(mki_len + tag_len);
+        let needed = len.saturating_add(self.added);
         let Some(buffer) = buffer.get_mut(..needed) else {
             return Err(ProtectError::NoRoom { needed });
         };
@@ -127,38 +133,29 @@ impl Sender {
         let InUse { keys, mki, left } = entry.rtp(index).ok_or(ProtectError::Cipher)?;
         let still_left = left.checked_sub(1).ok_or(ProtectError::KeyExhausted)?;
 
-        let mut clear = header.len;
-        let mut gathered = false;
-        match &self.options.header_extensions {
-            HeaderExtensions::Plain => {}
-            HeaderExtensions::Rfc6904(ids) => {
-                header_extension::mask_elements(keys, ids, header, index, packet);
-            }
-            HeaderExtensions::Cryptex => {
-                let wanted = self.options.encrypt_rtp && header.has_extension();
-                if wanted && header_extension::set_profile(header, packet, true) {
-                    clear = header_extension::gather(header, packet);
-                    gathered = true;
-                }
-            }
+        let (mut clear, mut gathered) = (header.len, false);
+        if !matches!(self.options.header_extensions, HeaderExtensions::Plain) {
+            (clear, gathered) = encrypt_extension(&self.options, keys, header, index, packet);
         }
-        let (head, body) = packet.split_at_mut(clear);
+        let mut later = None;
         match &keys.session {
             Session::Cm { aes, .. } if self.options.encrypt_rtp => {
-                aes.apply(keys.iv(header.ssrc, index), body);
+                let iv = keys.iv(header.ssrc, index);
+                if LATER && !gathered {
+                    later = Some((iv, clear));
+                } else {
+                    aes.apply(iv, packet.split_at_mut(clear).1);
+                }
             }
             Session::Gcm(gcm) => {
                 let nonce = keys.nonce(header.ssrc, index);
-                let tag = if self.options.encrypt_rtp {
-                    gcm.seal(nonce, head, body)
-                } else {
-                    gcm.seal(nonce, packet, &mut [])
-                };
                 // RFC 7714 §8.2: the tag is the end of the ciphertext, the MKI comes behind it.
-                let Some((tag_field, mki_field)) = trailer.split_first_chunk_mut() else {
+                let Some((tag, mki_field)) = trailer.split_first_chunk_mut() else {
                     return Err(ProtectError::NoRoom { needed });
                 };
-                *tag_field = tag.ok_or(ProtectError::Cipher)?;
+                let clear = if self.options.encrypt_rtp { clear } else { len };
+                let (head, body) = packet.split_at_mut(clear);
+                gcm.seal(nonce, head, body, tag).ok_or(ProtectError::Cipher)?;
                 write_mki(mki, mki_field);
             }
             Session::Cm { .. } | Session::Null { .. } => {}
@@ -169,7 +166,7 @@ impl Sender {
         // Nothing can fail from here on: a tag is computed, whatever the packet.
         *left = still_left;
         source.accept(index, self.options.replay_window);
-        Ok(Encrypted { needed, index })
+        Ok(Encrypted { needed, index, later })
     }
 
     /// What the tag of a packet that has just been encrypted is computed from (RFC 3711 §4.2): the
@@ -186,13 +183,21 @@ impl Sender {
         Some(Job { mac, data: buffer.get(..len)?, trailer: rollover(index) })
     }
 
+    /// Adds their key streams to the packets that [`Sender::encrypt_rtp`] left for later.
+    #[inline]
+    pub(crate) fn encrypt_later(&self, pieces: &mut [Piece<'_>]) {
+        if let Some((keys, _)) = self.keys.last_used(self.selected)
+            && let Session::Cm { aes, .. } = &keys.session
+        {
+            aes.apply_all(pieces);
+        }
+    }
+
     #[inline]
     pub(crate) fn write_rtp_tag(&self, buffer: &mut [u8], len: usize, tag: &[u8; 20]) {
         let Some((_, mki)) = self.keys.last_used(self.selected) else { return };
-        let Some(trailer) = buffer.get_mut(len..len + mki.len() + self.suite.rtp_tag_len()) else {
-            return;
-        };
-        let (mki_field, tag_field) = trailer.split_at_mut(mki.len());
+        let Some(trailer) = buffer.get_mut(len..len + self.added) else { return };
+        let (mki_field, tag_field) = trailer.split_at_mut(self.keys.mki_len());
         write_mki(mki, mki_field);
         write_tag(tag, tag_field);
     }
@@ -234,25 +239,27 @@ impl Sender {
         match &keys.session {
             Session::Gcm(gcm) => {
                 let nonce = keys.nonce(ssrc, u64::from(index));
+                let mut tag = [0; 16];
                 let (packet, trailer) = buffer.split_at_mut(len);
-                let (tag_field, _) = trailer.split_at_mut(tag_len);
-                let tag = if encrypt {
+                let sealed = if encrypt {
                     // RFC 7714 §9.2: header, then the E flag and index.
                     let (head, body) = packet.split_at_mut(RTCP_HEADER_LEN);
                     let mut aad = [0; RTCP_HEADER_LEN + E_INDEX_LEN];
                     aad.iter_mut().zip(head.iter().chain(&word)).for_each(|(a, h)| *a = *h);
-                    gcm.seal(nonce, &aad, body)
+                    gcm.seal(nonce, &aad, body, &mut tag)
                 } else {
                     // §9.3: the whole packet, then the word, which stands where the tag will.
-                    tag_field.iter_mut().zip(&word).for_each(|(to, from)| *to = *from);
-                    gcm.seal(nonce, buffer.get(..end).unwrap_or_default(), &mut [])
+                    trailer.iter_mut().zip(&word).for_each(|(to, from)| *to = *from);
+                    let covered = buffer.get(..end).unwrap_or_default();
+                    gcm.seal(nonce, covered, &mut [], &mut tag)
                 };
+                sealed.ok_or(ProtectError::Cipher)?;
                 let (_, trailer) = buffer.split_at_mut(len);
                 let (tag_field, rest) = trailer.split_at_mut(tag_len);
-                tag_field.copy_from_slice(&tag.ok_or(ProtectError::Cipher)?);
+                tag_field.copy_from_slice(&tag);
                 let (word_field, mki_field) = rest.split_at_mut(E_INDEX_LEN);
                 word_field.copy_from_slice(&word);
-                mki_field.copy_from_slice(mki);
+                write_mki(mki, mki_field);
             }
             Session::Cm { mac, .. } | Session::Null { mac } => {
                 let (packet, trailer) = buffer.split_at_mut(len);
@@ -334,7 +341,7 @@ impl Sender {
 }
 
 impl Outgoing {
-    #[inline]
+    #[inline(always)]
     fn next_index(&self, sequence: u16, allow_repeat: bool) -> Result<u64, ProtectError> {
         let low = u64::from(sequence);
         let set = self.next_roc.map(|roc| (u64::from(roc) << 16) | low);
@@ -351,7 +358,7 @@ impl Outgoing {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn accept(&mut self, index: u64, window: usize) {
         self.next_roc = None;
         match &mut self.rtp {
@@ -372,14 +379,39 @@ impl fmt::Debug for Sender {
 pub(crate) struct Encrypted {
     pub(crate) needed: usize,
     pub(crate) index: u64,
+    /// Counter block and offset of what is still in clear.
+    pub(crate) later: Option<(u128, usize)>,
 }
 
 #[inline]
-fn write_mki(mki: &[u8], field: &mut [u8]) {
-    // Most packets have none: no call to copy nothing.
-    if !mki.is_empty() {
-        field.copy_from_slice(mki);
+fn write_mki(mki: &Option<Mki>, field: &mut [u8]) {
+    if let Some(mki) = mki {
+        field.copy_from_slice(mki.as_bytes());
     }
+}
+
+/// Encrypts the header extension where that is asked for. Gives the octets before what is still to
+/// be encrypted, and whether the packet lies in the order of RFC 9335.
+#[cold]
+fn encrypt_extension(
+    options: &Options,
+    keys: &SessionKeys,
+    header: RtpHeader,
+    index: u64,
+    packet: &mut [u8],
+) -> (usize, bool) {
+    match &options.header_extensions {
+        HeaderExtensions::Rfc6904(ids) => {
+            header_extension::mask_elements(keys, ids, header, index, packet);
+        }
+        HeaderExtensions::Cryptex if options.encrypt_rtp && header.has_extension() => {
+            if header_extension::set_profile(header, packet, true) {
+                return (header_extension::gather(header, packet), true);
+            }
+        }
+        HeaderExtensions::Plain | HeaderExtensions::Cryptex => {}
+    }
+    (header.len, false)
 }
 
 /// The first 4 or 10 octets of a tag.

@@ -22,7 +22,7 @@ impl<T> Sources<T> {
     }
 
     /// The state of a source.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_mut(&mut self, ssrc: u32) -> Option<&mut T> {
         let place = self.place(ssrc)?;
         self.last = place;
@@ -34,28 +34,29 @@ impl<T> Sources<T> {
     }
 
     /// The state of a source, made where there is none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_or_insert(
         &mut self,
         ssrc: u32,
         new: impl FnOnce() -> T,
     ) -> Result<&mut T, Full> {
-        if let Some((last, _)) = self.entries.get(self.last)
-            && *last == ssrc
-        {
-            return self.entries.get_mut(self.last).map(|(_, state)| state).ok_or(Full);
+        if self.entries.get(self.last).is_none_or(|(last, _)| *last != ssrc) {
+            self.last = self.find_or_insert(ssrc, new)?;
         }
-        let place = match self.place(ssrc) {
-            Some(place) => place,
-            None if self.entries.len() >= self.max => return Err(Full),
-            None => {
-                self.entries.push((ssrc, new()));
-                self.places.insert(ssrc, self.entries.len() - 1);
-                self.entries.len() - 1
-            }
-        };
-        self.last = place;
-        self.entries.get_mut(place).map(|(_, state)| state).ok_or(Full)
+        self.entries.get_mut(self.last).map(|(_, state)| state).ok_or(Full)
+    }
+
+    #[cold]
+    fn find_or_insert(&mut self, ssrc: u32, new: impl FnOnce() -> T) -> Result<usize, Full> {
+        if let Some(place) = self.places.get(&ssrc) {
+            return Ok(*place);
+        }
+        if self.entries.len() >= self.max {
+            return Err(Full);
+        }
+        self.entries.push((ssrc, new()));
+        self.places.insert(ssrc, self.entries.len() - 1);
+        Ok(self.entries.len() - 1)
     }
 
     pub(crate) fn remove(&mut self, ssrc: u32) -> Option<T> {
@@ -71,7 +72,7 @@ impl<T> Sources<T> {
         self.entries.iter().map(|(ssrc, _)| *ssrc)
     }
 
-    #[inline]
+    #[inline(always)]
     fn place(&self, ssrc: u32) -> Option<usize> {
         match self.entries.get(self.last) {
             Some((last, _)) if *last == ssrc => Some(self.last),

@@ -61,13 +61,16 @@ const SUITES: [Suite; 9] = [
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
 
-    /// Loss up to one half, reordering up to the window, duplicates, several rollovers.
+    /// Loss up to one half, reordering by as much as the window, duplicates, and between times a
+    /// gap of nearly half the sequence space, so that the rollover counter goes up at least twice.
     #[test]
     fn no_valid_packet_is_refused_and_none_is_taken_twice(
         suite in prop::sample::select(&SUITES[..]),
         first: u16,
-        loss in 0..50u64,
+        loss in 0..=50u64,
         window in prop::sample::select(vec![64usize, 128, 512]),
+        // Packets on the way at a time: any of them comes next.
+        flying_at_once in prop::sample::select(vec![1usize, 12, 64, 500]),
         rate in prop::sample::select(vec![0u32, 256, 65_536]),
         seed: u64,
     ) {
@@ -81,20 +84,23 @@ proptest! {
             random ^= random << 17;
             random % below
         };
-        // Strides of up to 1,500 numbers reach rollovers in few packets.
         let mut flying: Vec<(u64, Vec<u8>, Vec<u8>)> = Vec::new();
         let mut index = u64::from(first);
-        let mut highest = 0u64;
-        let mut accepted = HashSet::new();
-        for _ in 0..400 {
+        let (mut highest, mut accepted) = (0u64, HashSet::new());
+        let phase = 2 * flying_at_once + 20;
+        // What flies at once spans less than half the sequence space.
+        let stride = 18_000 / flying_at_once as u64;
+        for sent in 1..=8 * phase {
             let sequence = u16::try_from(index & 0xffff).unwrap();
             let plain = rtp(5, sequence, 20);
             let packet = protect(&mut sender, &plain).unwrap();
             if draw(100) >= loss {
                 flying.push((index, plain, packet));
             }
-            index += 1 + if draw(4) == 0 { draw(1500) } else { 0 };
-            while flying.len() > 12 {
+            index += 1 + if draw(4) == 0 { draw(stride.min(1500)) } else { 0 };
+            let ends = sent % phase == 0;
+            index += if ends { 20_000 + draw(8000) } else { 0 };
+            while flying.len() > if ends { 0 } else { flying_at_once } {
                 let at = usize::try_from(draw(flying.len() as u64)).unwrap();
                 let (index, plain, packet) =
                     if draw(5) == 0 { flying[at].clone() } else { flying.swap_remove(at) };
@@ -116,6 +122,7 @@ proptest! {
                 }
             }
         }
+        prop_assert!(highest >> 16 >= 2, "{}", highest);
         prop_assert_eq!(receiver.rollover_counter(Ssrc(5)).map(u64::from), Some(highest >> 16));
     }
 

@@ -1,11 +1,7 @@
-use aes::cipher::consts::U16;
-use aes::cipher::{
-    BlockCipherEncrypt, BlockSizeUser, InnerIvInit as _, KeyInit as _, StreamCipher,
-    StreamCipherCoreWrapper,
-};
+use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
 use aes::{Aes128, Aes192, Aes256};
-use ctr::{CtrCore, flavors::Ctr128BE};
 
+use super::key_stream::{KeyStreams, Piece};
 use crate::provider::{CounterMode, CryptoProvider};
 
 /// AES in counter mode with one key (RFC 3711 §4.1.1, RFC 6188 §2).
@@ -38,11 +34,19 @@ impl AesCm {
     /// the 2^16 blocks that one IV is good for: a datagram has at most 2^12.
     #[inline]
     pub(crate) fn apply(&self, iv: u128, data: &mut [u8]) {
+        self.apply_all(&mut [(iv, data)]);
+    }
+
+    /// The same for several pieces of data at once.
+    #[inline]
+    pub(crate) fn apply_all(&self, pieces: &mut [Piece<'_>]) {
         match self {
-            Self::Aes128(aes) => stream(aes, iv).apply_keystream(data),
-            Self::Aes192(aes) => stream(aes, iv).apply_keystream(data),
-            Self::Aes256(aes) => stream(aes, iv).apply_keystream(data),
-            Self::Provided(aes) => aes.apply(iv.to_be_bytes(), data),
+            Self::Aes128(aes) => aes.encrypt_with_backend(KeyStreams(pieces)),
+            Self::Aes192(aes) => aes.encrypt_with_backend(KeyStreams(pieces)),
+            Self::Aes256(aes) => aes.encrypt_with_backend(KeyStreams(pieces)),
+            Self::Provided(aes) => {
+                pieces.iter_mut().for_each(|(iv, data)| aes.apply(iv.to_be_bytes(), data));
+            }
         }
     }
 
@@ -57,15 +61,4 @@ impl AesCm {
         head.iter_mut().zip(first.iter().skip(skipped)).for_each(|(octet, key)| *octet ^= key);
         self.apply(iv.wrapping_add(1), rest);
     }
-}
-
-type Stream<'a, A> = StreamCipherCoreWrapper<CtrCore<&'a A, Ctr128BE>>;
-
-#[inline]
-fn stream<A>(aes: &A, iv: u128) -> Stream<'_, A>
-where
-    A: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>,
-{
-    let core = CtrCore::inner_iv_init(aes, &iv.to_be_bytes().into());
-    StreamCipherCoreWrapper::from_core(core)
 }

@@ -19,22 +19,29 @@ impl Gcm {
         Some(Self::Ring(LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?)))
     }
 
-    /// Encrypts `data` in place and gives the tag.
-    #[inline]
-    pub(crate) fn seal(&self, iv: [u8; 12], aad: &[u8], data: &mut [u8]) -> Option<[u8; 16]> {
+    /// Encrypts `data` in place and writes the tag.
+    #[inline(always)]
+    pub(crate) fn seal(
+        &self,
+        iv: [u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+        tag: &mut [u8; 16],
+    ) -> Option<()> {
         match self {
             Self::Ring(key) => {
                 let nonce = Nonce::assume_unique_for_key(iv);
-                let tag = key.seal_in_place_separate_tag(nonce, Aad::from(aad), data).ok()?;
-                tag.as_ref().first_chunk().copied()
+                let sealed = key.seal_in_place_separate_tag(nonce, Aad::from(aad), data).ok()?;
+                *tag = *sealed.as_ref().first_chunk()?;
             }
-            Self::Provided(key) => key.seal(iv, aad, data),
+            Self::Provided(key) => *tag = key.seal(iv, aad, data)?,
         }
+        Some(())
     }
 
     /// Decrypts `data`, whose last 16 octets are the tag, in place. `None` when the tag is wrong;
     /// the data is worthless then.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(&self, iv: [u8; 12], aad: &[u8], data: &mut [u8]) -> Option<()> {
         match self {
             Self::Ring(key) => {

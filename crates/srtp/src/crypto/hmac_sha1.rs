@@ -69,14 +69,17 @@ impl Drop for HmacSha1 {
 }
 
 /// The blocks at the end of a message: what fills no block, the trailer, and the padding.
+///
+/// A block's worth of room lies before them: with it the end of a message of at least one block is
+/// copied as one block of its last octets, whatever its length.
 struct End {
-    octets: [u8; 2 * BLOCK],
+    octets: [u8; 3 * BLOCK],
     count: usize,
 }
 
 impl Default for End {
     fn default() -> Self {
-        Self { octets: [0; 2 * BLOCK], count: 0 }
+        Self { octets: [0; 3 * BLOCK], count: 0 }
     }
 }
 
@@ -85,9 +88,12 @@ impl End {
     fn of<const T: usize>(data: &[u8], trailer: &[u8; T]) -> Self {
         let (_, tail) = data.as_chunks::<BLOCK>();
         let mut end = Self::default();
+        let (before, rest) = end.octets.split_at_mut(BLOCK + tail.len());
+        match (before.last_chunk_mut::<BLOCK>(), data.last_chunk::<BLOCK>()) {
+            (Some(to), Some(last)) => *to = *last,
+            _ => before.iter_mut().rev().zip(tail.iter().rev()).for_each(|(to, from)| *to = *from),
+        }
         // FIPS 180-4 §5.1.1: one bit, zeros, then the length in 64 bits.
-        let (copied, rest) = end.octets.split_at_mut(tail.len());
-        copied.copy_from_slice(tail);
         if let Some((to, rest)) = rest.split_first_chunk_mut::<T>() {
             *to = *trailer;
             if let Some(end) = rest.first_mut() {
@@ -97,7 +103,7 @@ impl End {
         let bits = 8 * (BLOCK + data.len() + T) as u64;
         end.count = if tail.len() + T + 1 + 8 > BLOCK { 2 } else { 1 };
         let (blocks, _) = end.octets.as_chunks_mut::<BLOCK>();
-        let last = blocks.split_at_mut(end.count).0.last_mut();
+        let last = blocks.get_mut(end.count);
         if let Some(length) = last.and_then(|block| block.last_chunk_mut()) {
             *length = bits.to_be_bytes();
         }
@@ -106,7 +112,7 @@ impl End {
 
     #[inline]
     fn blocks(&self) -> &[[u8; BLOCK]] {
-        self.octets.as_chunks().0.split_at(self.count).0
+        self.octets.as_chunks().0.get(1..=self.count).unwrap_or_default()
     }
 }
 

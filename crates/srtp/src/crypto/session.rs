@@ -1,8 +1,7 @@
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{AesCm, Gcm, HmacSha1, Label, Mac, derive};
-use crate::provider::CryptoProvider;
-use crate::{MasterKey, Suite};
+use super::{AesCm, Gcm, HmacSha1, Kdf, Label, Mac};
+use crate::Suite;
 
 /// Session keys of one master key, for RTP or for RTCP.
 pub(crate) struct SessionKeys {
@@ -22,72 +21,58 @@ pub(crate) enum Session {
 
 impl SessionKeys {
     /// Derives the keys for RTP.
-    pub(crate) fn rtp(
-        provider: &dyn CryptoProvider,
-        master: &MasterKey,
-        quotient: u64,
-        header: bool,
-    ) -> Option<Self> {
+    pub(crate) fn rtp(kdf: &Kdf<'_>, quotient: u64, header: bool) -> Option<Self> {
         let labels = [Label::RtpEncryption, Label::RtpAuthentication, Label::RtpSalt];
-        let mut keys = Self::derive(provider, master, quotient, labels)?;
+        let mut keys = Self::derive(kdf, quotient, labels)?;
         if header {
             // RFC 6904 §3.1, RFC 7714 §8.3: AES-CM, also for the AEAD suites, whose salt is
             // padded with zeros as in libsrtp.
             let mut key = Zeroizing::new([0u8; 32]);
-            let (key, _) = key.split_at_mut(master.suite().key_len());
-            derive(provider, master, Label::HeaderEncryption, quotient, key)?;
+            let (key, _) = key.split_at_mut(kdf.master.suite().key_len());
+            kdf.derive(Label::HeaderEncryption, quotient, key);
             let mut salt = Zeroizing::new([0u8; 14]);
-            let (salt, _) = salt.split_at_mut(master.suite().salt_len());
-            derive(provider, master, Label::HeaderSalt, quotient, salt)?;
-            keys.header = Some((AesCm::new(provider, key)?, left_aligned(salt)));
+            let (salt, _) = salt.split_at_mut(kdf.master.suite().salt_len());
+            kdf.derive(Label::HeaderSalt, quotient, salt);
+            keys.header = Some((AesCm::new(kdf.provider, key)?, left_aligned(salt)));
         }
         Some(keys)
     }
 
     /// Derives the keys for RTCP.
-    pub(crate) fn rtcp(
-        provider: &dyn CryptoProvider,
-        master: &MasterKey,
-        quotient: u64,
-    ) -> Option<Self> {
+    pub(crate) fn rtcp(kdf: &Kdf<'_>, quotient: u64) -> Option<Self> {
         let labels = [Label::RtcpEncryption, Label::RtcpAuthentication, Label::RtcpSalt];
-        Self::derive(provider, master, quotient, labels)
+        Self::derive(kdf, quotient, labels)
     }
 
     /// The counter block of RFC 3711 §4.1.1.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn iv(&self, ssrc: u32, index: u64) -> u128 {
         self.salt ^ (u128::from(ssrc) << 64) ^ (u128::from(index) << 16)
     }
 
     /// The nonce of RFC 7714 §8.1 and §9.1: 16 zero bits, SSRC, 48 bits of index, XOR salt.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn nonce(&self, ssrc: u32, index: u64) -> [u8; 12] {
         Self::nonce_of(self.salt, ssrc, index)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn nonce_of(salt: u128, ssrc: u32, index: u64) -> [u8; 12] {
         let iv = (salt >> 32) ^ (u128::from(ssrc) << 48) ^ u128::from(index);
         iv.to_be_bytes().last_chunk().copied().unwrap_or_default()
     }
 
-    fn derive(
-        provider: &dyn CryptoProvider,
-        master: &MasterKey,
-        quotient: u64,
-        labels: [Label; 3],
-    ) -> Option<Self> {
+    fn derive(kdf: &Kdf<'_>, quotient: u64, labels: [Label; 3]) -> Option<Self> {
         let [encryption, authentication, salting] = labels;
-        let suite = master.suite();
+        let (suite, provider) = (kdf.master.suite(), kdf.provider);
         let mut salt_octets = Zeroizing::new([0u8; 14]);
         let (salt, _) = salt_octets.split_at_mut(suite.salt_len());
-        derive(provider, master, salting, quotient, salt)?;
+        kdf.derive(salting, quotient, salt);
         let salt = left_aligned(salt);
 
         let mut key_octets = Zeroizing::new([0u8; 32]);
         let (key, _) = key_octets.split_at_mut(suite.key_len());
-        derive(provider, master, encryption, quotient, key)?;
+        kdf.derive(encryption, quotient, key);
         if suite.is_aead() {
             return Some(Self {
                 session: Session::Gcm(Gcm::new(provider, key)?),
@@ -96,7 +81,7 @@ impl SessionKeys {
             });
         }
         let mut mac_key = Zeroizing::new([0u8; 20]);
-        derive(provider, master, authentication, quotient, &mut *mac_key)?;
+        kdf.derive(authentication, quotient, &mut *mac_key);
         let mac = match provider.hmac_sha1(&mac_key) {
             Some(provided) => Mac::Provided(provided),
             None => Mac::Own(HmacSha1::new(&mac_key)),

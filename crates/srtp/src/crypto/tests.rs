@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{AesCm, Gcm, HmacSha1, Label, SessionKeys, derive};
+use super::{AesCm, Gcm, HmacSha1, Kdf, Label, SessionKeys};
 use crate::provider::BuiltIn;
 use crate::{MasterKey, Suite};
 
@@ -64,7 +64,7 @@ fn check(master: &MasterKey, quotient: u64, labels: [(Label, &str); 3], expected
         if expected[field].is_string() {
             let expected = hex(&expected[field]);
             let mut out = vec![0xee; expected.len()];
-            derive(&BuiltIn, master, label, quotient, &mut out).unwrap();
+            Kdf::new(&BuiltIn, master).unwrap().derive(label, quotient, &mut out);
             assert_eq!(out, expected, "{label:?} {field}");
             checked += 1;
         }
@@ -114,13 +114,14 @@ fn aead_of_rfc_7714() {
         let iv = nonce(&plain[8..12], index);
         let mut sealed = plain.clone();
         let (head, body) = sealed.split_at_mut(12);
-        let tag = gcm.seal(iv, head, body).unwrap();
+        let mut tag = [0; 16];
+        gcm.seal(iv, head, body, &mut tag).unwrap();
         sealed.extend_from_slice(&tag);
         assert_eq!(sealed, hex(&row["rtp_protected"]));
         let (head, body) = sealed.split_at_mut(12);
         gcm.open(iv, head, body).unwrap();
         assert_eq!(sealed[..plain.len()], plain);
-        let tag = gcm.seal(iv, &plain, &mut []).unwrap();
+        gcm.seal(iv, &plain, &mut [], &mut tag).unwrap();
         assert_eq!([&plain[..], &tag].concat(), hex(&row["rtp_auth_only"]));
 
         let plain = hex(&row["rtcp_plain"]);
@@ -128,7 +129,7 @@ fn aead_of_rfc_7714() {
         let word = (u32::try_from(index).unwrap() | 1 << 31).to_be_bytes();
         let iv = nonce(&plain[4..8], index);
         let mut sealed = plain.clone();
-        let tag = gcm.seal(iv, &[&plain[..8], &word].concat(), &mut sealed[8..]).unwrap();
+        gcm.seal(iv, &[&plain[..8], &word].concat(), &mut sealed[8..], &mut tag).unwrap();
         assert_eq!([&sealed[..], &tag, &word].concat(), hex(&row["rtcp_protected"]));
     }
 }
@@ -172,6 +173,34 @@ fn hmac_sha1_of_several_messages_is_that_of_each() {
             for (at, tag) in tags.iter().enumerate() {
                 let expected = keys[at].tag(messages[at], &trailers[at]);
                 assert_eq!(*tag, expected, "message {at} of {a} and {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn key_streams_of_several_pieces_are_those_of_each() {
+    use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
+    let aes = AesCm::new(&BuiltIn, &[7; 16]).unwrap();
+    let block = aes::Aes128::new_from_slice(&[7; 16]).unwrap();
+    let lens = [0, 1, 15, 16, 17, 160, 161, 255, 1024, 1200, 1023];
+    for first in lens {
+        for second in lens {
+            for third in lens {
+                let plain = [first, second, third, 0, second].map(|len| vec![0xa5; len]);
+                let mut data = plain.clone();
+                let ivs = [1u128 << 77, u128::MAX - 3, 0xffff_ffff, 9, 5];
+                let mut left = ivs.iter();
+                let mut pieces = data.each_mut().map(|d| (*left.next().unwrap(), &mut d[..]));
+                aes.apply_all(&mut pieces);
+                for ((iv, plain), data) in ivs.iter().zip(&plain).zip(&data) {
+                    for (at, (plain, data)) in plain.chunks(16).zip(data.chunks(16)).enumerate() {
+                        let mut key = iv.wrapping_add(at as u128).to_be_bytes().into();
+                        block.encrypt_block(&mut key);
+                        let expected = plain.iter().zip(key).map(|(plain, key)| plain ^ key);
+                        assert!(expected.eq(data.iter().copied()), "{first} {second} {third}");
+                    }
+                }
             }
         }
     }
