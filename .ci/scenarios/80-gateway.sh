@@ -3,16 +3,18 @@
 scenarios+=" gateway_life"
 examples+=" gateway"
 
-# serve_between_sipps NAME [MORE-TOML]: a gateway between two SIPps over TCP, in clear, without ICE.
+# serve_between_sipps NAME [MORE-TOML]: a gateway between two SIPps over TCP, in clear, without ICE;
+# with LYNC_TLS a listener for TLS beside that.
 serve_between_sipps() {
-    local config=$work/$1.toml
+    local config=$work/$1.toml tls=
+    [ -z "${LYNC_TLS:-}" ] || tls=", { transport = \"tls\", address = \"$LYNC_TLS\" }"
     cat >"$config" <<TOML
 name = "gateway.example.test"
 [service]
 http = "10.98.1.1:9464"
 drain-seconds = 20
 [lync]
-listeners = [{ transport = "tcp", address = "10.98.1.1:5060" }]
+listeners = [{ transport = "tcp", address = "10.98.1.1:5060" }$tls]
 media-address = "10.98.1.1"
 encryption = "none"
 ice = "none"
@@ -53,11 +55,28 @@ sipp_calls() { # NAME hold= calls= rate= …: calls from the Lync side
 }
 
 # Calls come, are seen in status and metrics, survive SIGHUP and a drain; new ones are refused then.
+# The certificate that the gateway shows to those who connect.
+shown_certificate() {
+    ip netns exec "$ns-core" timeout 5 openssl s_client -connect 10.98.1.1:5063 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint
+}
+
+# A certificate of its own authority in gateway_life's folder.
+make_certificate() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=gateway.example.test \
+        -addext basicConstraints=CA:FALSE -keyout "$out/gateway.key" -out "$out/gateway.pem" 2>/dev/null
+}
+
 scenario_gateway_life() {
-    local log=$work/gateway_life-gateway.log out=$work/gateway_life
+    local certificate log=$work/gateway_life-gateway.log out=$work/gateway_life
     rm -rf "$out"
+    mkdir -p "$out"
     "$lab/sipp.sh" uas uas ns="$ns-b" port=5090 transport=t1 ip=$room secs=60
-    serve_between_sipps gateway_life "" --trace "$out"
+    make_certificate
+    LYNC_TLS=10.98.1.1:5063 serve_between_sipps gateway_life "[tls]
+certificate = \"$out/gateway.pem\"
+key = \"$out/gateway.key\"
+ca = \"$LAB_DIR/certs/ca.crt\"
+mutual = false" --trace "$out"
     sipp_calls before calls=4 rate=4 hold=7000 >"$work/gateway_life-uac.log" &
     local uac=$!
     wait_status 'len([c for c in s["calls"] if c["state"] == "active"])' 4 5
@@ -71,9 +90,14 @@ scenario_gateway_life() {
     sed -i 's/^domain = "10.98.1.1"$/domain = "*bad"/' "$work/gateway_life.toml"
     kill -HUP "$gateway_pid"
     wait_for "$log" 'gateway_life.toml:[0-9]+:[0-9]+: ' 5
-    sed -i 's/^domain = "\*bad"$/domain = "elsewhere.test"/' "$work/gateway_life.toml"
+    sed -i 's/^domain = "\*bad"$/domain = "elsewhere.test"/; s/:5060" }\]$/:5062" }]/' "$work/gateway_life.toml"
+    certificate=$(shown_certificate)
+    make_certificate
     kill -HUP "$gateway_pid"
     wait_for "$log" reloaded: 5
+    [ -n "$certificate" ] && [ "$(shown_certificate)" != "$certificate" ] || { echo "  FAILED: the certificate is the old one"; return 1; }
+    echo "  ok: who connects now is shown the new certificate"
+    wait_for "$log" 'standard: the listeners have changed' 5
     ! sipp_calls gone calls=1 port=5196 >/dev/null || { echo "  FAILED: a call by a route that is gone"; return 1; }
     grep -q '404' "$LAB_DIR/sipp-gone/err" "$LAB_DIR/sipp-gone/msg"
     wait_status 'len(s["calls"])' 4 2

@@ -1,7 +1,7 @@
 //! `gateway serve`: a gateway on configured addresses, until it is told to end.
 //!
 //! SIGTERM drains: no new calls, and the end when the running ones are over. SIGINT ends every
-//! call at once. SIGHUP reads routes and policy again.
+//! call at once. SIGHUP reads routes, policy and certificates again.
 
 use std::error::Error;
 use std::fs;
@@ -9,9 +9,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use linkspan_examples::{
-    GatewayDriver, GatewayHandle, Limiter, Report, Tap, describe_event, resolve,
+    GatewayDriver, GatewayHandle, Limiter, Report, Tap, Tls, describe_event, resolve,
 };
-use linkspan_gateway::{Config, GatewayEvent, Side};
+use linkspan_gateway::{Config, GatewayEvent, Listener, Side};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -33,7 +33,9 @@ pub(crate) async fn run(
     };
     let threads = file.service.media_threads;
     let (driver, handle, events) =
-        GatewayDriver::start(file.gateway, tls, tap.clone(), GATEWAY, threads).await?;
+        GatewayDriver::start(file.gateway, tls.clone(), tap.clone(), GATEWAY, threads).await?;
+    let listeners =
+        [Side::Lync, Side::Standard].map(|side| driver.config().side(side).listeners.clone());
     for side in [Side::Lync, Side::Standard] {
         for listener in &driver.config().side(side).listeners {
             report.text(format!("{side}: {} {}", listener.transport, listener.address));
@@ -68,7 +70,7 @@ pub(crate) async fn run(
                 say(report, "stopping", "every call is ended");
                 handle.stop().await;
             }
-            Signal::Reload => reload(path, &handle, report).await,
+            Signal::Reload => reload(path, &handle, (&listeners, tls.as_ref()), report).await,
         }
     }
     telling.await?;
@@ -131,24 +133,45 @@ async fn tell(mut events: mpsc::Receiver<GatewayEvent>, report: Report) {
     }
 }
 
-async fn reload(path: &Path, handle: &GatewayHandle, report: &Report) {
-    let outcome = match config::read_sound(path) {
-        Ok(file) => {
-            let mut config = file.gateway;
-            match resolve(&mut config).await {
-                Ok(()) => handle.reload(config).await,
-                Err(error) => Err(error.to_string()),
+/// Reads the file again. Listeners stay as they were opened, and so do the settings of `[service]`.
+async fn reload(
+    path: &Path,
+    handle: &GatewayHandle,
+    (listeners, tls): (&[Vec<Listener>; 2], Option<&Tls>),
+    report: &Report,
+) {
+    match reread(path, handle, tls).await {
+        Ok(config) => {
+            let what = "routes, policy, timers, limits and certificates are the file's";
+            say(report, "reloaded", what);
+            for (side, open) in [Side::Lync, Side::Standard].into_iter().zip(listeners) {
+                if config.side(side).listeners != *open {
+                    let what = format!("{side}: the listeners have changed, which takes a restart");
+                    say(report, "listeners-stay", &what);
+                }
             }
         }
-        Err(error) => Err(error.to_string()),
-    };
-    match outcome {
-        Ok(()) => say(report, "reloaded", "routes, policy, timers and limits are the file's"),
         Err(error) => {
             report.text(format!("not reloaded, everything stays as it was:\n{error}"));
-            report.json(&json!({"event": "not-reloaded", "reason": error}));
+            report.json(&json!({"event": "not-reloaded", "reason": error.to_string()}));
         }
     }
+}
+
+async fn reread(
+    path: &Path,
+    handle: &GatewayHandle,
+    tls: Option<&Tls>,
+) -> Result<Config, Box<dyn Error>> {
+    let file = config::read_sound(path)?;
+    let certificates = file.tls.as_ref().map(config::TlsFiles::load).transpose()?;
+    let mut config = file.gateway;
+    resolve(&mut config).await?;
+    handle.reload(config.clone()).await?;
+    if let (Some(tls), Some(new)) = (tls, &certificates) {
+        tls.replace(new);
+    }
+    Ok(config)
 }
 
 fn say(report: &Report, event: &str, what: &str) {

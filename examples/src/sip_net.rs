@@ -378,7 +378,7 @@ impl SipNet {
         });
     }
 
-    fn acceptor(&self) -> Option<&tokio_rustls::TlsAcceptor> {
+    fn acceptor(&self) -> Option<tokio_rustls::TlsAcceptor> {
         self.shared.tls.as_ref().and_then(Tls::acceptor)
     }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -117,15 +117,20 @@ fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
 }
 
 /// TLS for both ends of SIP connections. The peer's certificate is always verified.
+///
+/// Clones share their settings, which may be replaced while connections use them.
 #[derive(Clone)]
-pub struct Tls {
+pub struct Tls(Arc<RwLock<Settings>>);
+
+#[derive(Clone)]
+struct Settings {
     acceptor: Option<TlsAcceptor>,
     connector: TlsConnector,
 }
 
 impl core::fmt::Debug for Tls {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Tls").field("accepts", &self.acceptor.is_some()).finish_non_exhaustive()
+        f.debug_struct("Tls").field("accepts", &self.acceptor().is_some()).finish_non_exhaustive()
     }
 }
 
@@ -144,7 +149,7 @@ impl Tls {
             .with_root_certificates(Arc::clone(&roots));
         let Some(identity) = identity else {
             let connector = TlsConnector::from(Arc::new(client.with_no_client_auth()));
-            return Ok(Self { acceptor: None, connector });
+            return Ok(Self::of(None, connector));
         };
         let client = client
             .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
@@ -162,19 +167,64 @@ impl Tls {
             .with_client_cert_verifier(verifier)
             .with_single_cert(identity.chain, identity.key)
             .map_err(io::Error::other)?;
-        Ok(Self {
-            acceptor: Some(TlsAcceptor::from(Arc::new(server))),
-            connector: TlsConnector::from(Arc::new(client)),
-        })
+        let connector = TlsConnector::from(Arc::new(client));
+        Ok(Self::of(Some(TlsAcceptor::from(Arc::new(server))), connector))
+    }
+
+    fn of(acceptor: Option<TlsAcceptor>, connector: TlsConnector) -> Self {
+        Self(Arc::new(RwLock::new(Settings { acceptor, connector })))
+    }
+
+    /// Connections that begin from now on have the settings of `new`; those there are stay.
+    pub fn replace(&self, new: &Self) {
+        let settings = new.settings();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = settings;
     }
 
     /// What accepts connections; `None` without an identity.
-    pub fn acceptor(&self) -> Option<&TlsAcceptor> {
-        self.acceptor.as_ref()
+    pub fn acceptor(&self) -> Option<TlsAcceptor> {
+        self.settings().acceptor
     }
 
     /// What opens connections.
-    pub fn connector(&self) -> &TlsConnector {
-        &self.connector
+    pub fn connector(&self) -> TlsConnector {
+        self.settings().connector
+    }
+
+    fn settings(&self) -> Settings {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_rustls::rustls::pki_types::ServerName;
+
+    use super::*;
+
+    /// Whether a client and a server that have these settings come to terms.
+    async fn agree(client: &Tls, server: &Tls) -> bool {
+        let (here, there) = tokio::io::duplex(1 << 16);
+        let name = ServerName::try_from("gw.example.test").unwrap();
+        let (connector, acceptor) = (client.connector(), server.acceptor().unwrap());
+        let (connected, accepted) =
+            tokio::join!(connector.connect(name, here), acceptor.accept(there));
+        connected.is_ok() && accepted.is_ok()
+    }
+
+    #[tokio::test]
+    async fn connections_that_begin_later_have_the_new_certificates() {
+        let (old, new) = (Authority::generate().unwrap(), Authority::generate().unwrap());
+        let of = |authority: &Authority| {
+            let identity = authority.identity(&["gw.example.test"]).unwrap();
+            Tls::new(Some(identity), authority.roots().unwrap(), true).unwrap()
+        };
+        let (gateway, shared) = (of(&old), of(&old));
+        let in_use = gateway.clone();
+        assert!(agree(&shared, &in_use).await);
+        assert!(!agree(&of(&new), &in_use).await);
+        gateway.replace(&of(&new));
+        assert!(agree(&of(&new), &in_use).await && agree(&in_use, &of(&new)).await);
+        assert!(!agree(&shared, &in_use).await);
     }
 }
