@@ -333,15 +333,22 @@ impl Default for LayerTarget {
 
 /// What happens to `frame_num` where reference pictures are dropped.
 ///
+/// A dropped picture may carry memory management control operations (H.264 §7.4.3.3): it may free a
+/// reference, or make it a long-term one. From such a picture on the stream is numbered anew unless
+/// numbers are kept, and the next reference picture that goes out gets the operations that leave a
+/// decoder with the same references. Operation 5, which also starts picture order counts anew, is
+/// made up for in references alone.
+///
 /// Renumbering follows the stream from an IDR picture on. A target that may be lowered later should
 /// start with a `max_temporal` of 6, which drops nothing either, but has the stream followed; 7
 /// promises that nothing will be dropped before the next IDR picture.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum FrameNumbering {
     /// It stays. Gaps are an error to decoders unless the sequence parameter set allows them, and
-    /// some hardware decoders stumble even then.
+    /// some hardware decoders stumble even then; what dropped pictures mark is lost.
     Keep,
-    /// Pictures are numbered anew where the sequence parameter set does not allow gaps.
+    /// Pictures are numbered anew where the sequence parameter set does not allow gaps, and where
+    /// marking has to be made up for.
     #[default]
     WhereForbidden,
     /// Pictures are numbered anew.

@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use linkspan_svc::{
     AccessUnit, AccessUnitReader, AvcToUc, AvcToUcConfig, Depacketizer, DepacketizerConfig,
-    ExtractOptions, LayerTarget, Layering, PacketizationMode, Packetizer, PacketizerConfig,
-    PayloadFormat, PayloadMeta, UcToAvc, extract_into, nal_units,
+    ExtractOptions, FrameNumbering, GateConfig, LayerTarget, Layering, LossGate, PacketizationMode,
+    Packetizer, PacketizerConfig, PayloadFormat, PayloadMeta, UcToAvc, extract_into, nal_units,
 };
 
 struct Counting;
@@ -46,73 +46,116 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn stream() -> Vec<u8> {
+fn stream(name: &str) -> Vec<u8> {
     let dir = linkspan_testnet::vectors("svc");
-    let name = "a5-avc-t3-1280x720.264";
     let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/media/lync-t3-640x360.264");
     let path = dir.map_or_else(|| demo.into(), |d| d.join(name));
     std::fs::read(path).unwrap()
 }
 
+/// A path through a gateway: a source's layers, and what becomes of them.
+#[derive(Clone, Copy, Debug)]
+struct Path {
+    stream: &'static str,
+    layering: Layering,
+    max_temporal: u8,
+    numbering: FrameNumbering,
+}
+
+/// All rounds through the stream; the first two are for everything to grow as large as it gets.
+const ROUNDS: u32 = 6;
+
 #[test]
 fn packets_allocate_nothing_in_the_steady_state() {
-    let stream = stream();
+    let plain = "a5-avc-t3-1280x720.264";
+    // One slice of the second stream carries memory management control operations; the other two
+    // are of a camera, with long-term references, and without prefix NAL units.
+    let marked = "a7-avc-t3-ltr-320x180.264";
+    let camera = "openh264-res/test_vd_rc.264";
+    let temporal = Layering::Temporal { layers: 3 };
+    let (keep, always) = (FrameNumbering::WhereForbidden, FrameNumbering::Always);
+    for (stream, layering, max_temporal, numbering) in [
+        (plain, Layering::Single, 7, keep),
+        (plain, temporal, 7, keep),
+        (plain, temporal, 1, keep),
+        (plain, temporal, 0, always),
+        (plain, Layering::Single, 6, always),
+        (marked, temporal, 0, keep),
+        (marked, temporal, 1, always),
+        (marked, temporal, 0, always),
+        (camera, temporal, 0, always),
+        (camera, Layering::Single, 6, always),
+    ] {
+        count(Path { stream, layering, max_temporal, numbering });
+    }
+}
+
+fn count(path: Path) {
+    let stream = stream(path.stream);
     let units: Vec<AccessUnit> = AccessUnitReader::new(&stream).collect();
-    for layering in [Layering::Single, Layering::Temporal { layers: 3 }] {
-        let mut to_uc = AvcToUc::new(AvcToUcConfig { layering, ..Default::default() });
-        let mut uc = Packetizer::new(PacketizerConfig::uc_svc(1_200));
-        let mut lync = Depacketizer::new(DepacketizerConfig::new(PayloadFormat::UcSvc));
-        let mut to_avc = UcToAvc::new(LayerTarget::default());
-        let mode = PacketizationMode::NonInterleaved;
-        let mut avc = Packetizer::new(PacketizerConfig::avc(mode, 1_200));
-        let (mut buffer, mut out) = (vec![0u8; 2_000], vec![0u8; 2_000]);
-        let mut sequences = [0u16; 64];
-        let (mut sent, mut received) = (0u64, 0u64);
-        let mut counted = 0;
-        let mut began = Instant::now();
-        for round in 0u32..6 {
-            if round == 2 {
-                // Everything has been as large as it gets.
-                (counted, sent, received) = (COUNT.with(Cell::get), 0, 0);
-                began = Instant::now();
-            }
-            for (index, unit) in (0u32..).zip(&units) {
-                let timestamp = (round * u32::try_from(units.len()).unwrap() + index) * 3_000;
-                let Some(unit) = to_uc.process(unit) else { continue };
-                for payload in uc.packetize(unit).iter() {
-                    let length = payload.write_to(&mut buffer).unwrap();
-                    let prid = payload.prid();
-                    let sequence = &mut sequences[usize::from(prid)];
-                    let (ssrc, marker) = (u32::from(prid), payload.marker);
-                    let meta = PayloadMeta { ssrc, sequence: *sequence, timestamp, marker };
-                    *sequence = sequence.wrapping_add(1);
-                    sent += 1;
-                    lync.push(meta, &buffer[..length]).unwrap();
-                    while let Some(unit) = lync.poll_access_unit() {
-                        if let Some(plain) = to_avc.process(&unit) {
-                            for payload in avc.packetize(plain).iter() {
-                                received += payload.write_to(&mut out).unwrap() as u64;
-                            }
+    let mut to_uc = AvcToUc::new(AvcToUcConfig { layering: path.layering, ..Default::default() });
+    let mut uc = Packetizer::new(PacketizerConfig::uc_svc(1_200));
+    let mut lync = Depacketizer::new(DepacketizerConfig::new(PayloadFormat::UcSvc));
+    let mut gate = LossGate::new(GateConfig::default());
+    let target = LayerTarget { max_temporal: path.max_temporal, ..LayerTarget::default() };
+    let mut to_avc = UcToAvc::new(target).with_numbering(path.numbering);
+    let mode = PacketizationMode::NonInterleaved;
+    let mut avc = Packetizer::new(PacketizerConfig::avc(mode, 1_200));
+    let (mut buffer, mut out) = (vec![0u8; 2_000], vec![0u8; 2_000]);
+    let mut sequences = [0u16; 64];
+    let (mut sent, mut received, mut rewritten) = (0u64, 0u64, 0u64);
+    let mut counted = 0;
+    let mut began = Instant::now();
+    for round in 0..ROUNDS {
+        if round == 2 {
+            // Everything has been as large as it gets.
+            (counted, sent, received) = (COUNT.with(Cell::get), 0, 0);
+            began = Instant::now();
+        }
+        for (index, unit) in (0u32..).zip(&units) {
+            let timestamp = (round * u32::try_from(units.len()).unwrap() + index) * 3_000;
+            let Some(unit) = to_uc.process(unit) else { continue };
+            for payload in uc.packetize(unit).iter() {
+                let length = payload.write_to(&mut buffer).unwrap();
+                let prid = payload.prid();
+                let sequence = &mut sequences[usize::from(prid)];
+                let (ssrc, marker) = (u32::from(prid), payload.marker);
+                let meta = PayloadMeta { ssrc, sequence: *sequence, timestamp, marker };
+                *sequence = sequence.wrapping_add(1);
+                sent += 1;
+                lync.push(meta, &buffer[..length]).unwrap();
+                while let Some(unit) = lync.poll_access_unit() {
+                    if gate.accept(&unit)
+                        && let Some(plain) = to_avc.process(&unit)
+                    {
+                        let (last, before) = (plain.iter().last(), unit.iter().last());
+                        rewritten += u64::from(last.map(|n| n.bytes) != before.map(|n| n.bytes));
+                        for payload in avc.packetize(plain).iter() {
+                            received += payload.write_to(&mut out).unwrap() as u64;
                         }
-                        lync.recycle(unit);
                     }
+                    lync.recycle(unit);
                 }
             }
         }
-        let allocations = COUNT.with(Cell::get) - counted;
-        let took = began.elapsed();
-        println!(
-            "{layering:?}: {sent} packets, {received} octets, {allocations} allocations, {:?} each",
-            took / u32::try_from(sent).unwrap()
-        );
-        assert!(received > 500_000);
-        assert_eq!(allocations, 0, "{layering:?}");
     }
+    let allocations = COUNT.with(Cell::get) - counted;
+    let took = began.elapsed() / u32::try_from(sent).unwrap();
+    println!(
+        "{path:?}: {sent} packets, {received} octets, {rewritten} pictures rewritten, \
+         {allocations} allocations, {took:?} each"
+    );
+    assert!(received > 20_000, "{path:?}");
+    // Layers show only where there are prefix NAL units.
+    let drops = path.max_temporal == 0 && path.numbering == FrameNumbering::Always;
+    let told = nal_units(&stream).any(|nal| nal[0] & 0x1f == 14);
+    assert_eq!(rewritten > 10, drops && told, "{path:?}: {rewritten} pictures renumbered");
+    assert_eq!(allocations, 0, "{path:?}");
 }
 
 #[test]
 fn speed_is_printed() {
-    let mut stream = stream();
+    let mut stream = stream("a5-avc-t3-1280x720.264");
     while stream.len() < 8 << 20 {
         stream.extend_from_within(..);
     }

@@ -2,11 +2,15 @@
 //! receiver is to get, byte for byte.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod streams;
+
 use linkspan_svc::{
     AccessUnit, AccessUnitReader, AvcToUc, AvcToUcConfig, Depacketizer, DepacketizerConfig,
     ExtractOptions, LayerTarget, Layering, NalType, PacketizationMode, Packetizer,
     PacketizerConfig, PayloadFormat, PayloadMeta, UcToAvc, extract,
 };
+
+use crate::streams::streams;
 
 struct Packet {
     meta: PayloadMeta,
@@ -71,23 +75,6 @@ fn uc_to_avc(packets: &[Packet], target: LayerTarget) -> Vec<u8> {
         }
     }
     received
-}
-
-fn streams() -> Vec<(String, Vec<u8>)> {
-    let mut found = Vec::new();
-    let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/media");
-    let dirs = [Some(demo), linkspan_testnet::vectors("svc")];
-    for dir in dirs.into_iter().flatten() {
-        let Ok(entries) = std::fs::read_dir(dir) else { continue };
-        for path in entries.map(|e| e.unwrap().path()) {
-            if path.extension().is_some_and(|e| e == "264") {
-                let name = path.file_name().unwrap().to_string_lossy().into_owned();
-                found.push((name, std::fs::read(path).unwrap()));
-            }
-        }
-    }
-    found.sort();
-    found
 }
 
 #[test]

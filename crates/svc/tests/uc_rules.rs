@@ -2,27 +2,17 @@
 //! by one, on real streams.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod streams;
+
 use linkspan_svc::ms::{LayerType, PacsiView};
 use linkspan_svc::{
     AccessUnitReader, AvcToUc, AvcToUcConfig, Layering, NalHeader, NalType, Packetizer,
     PacketizerConfig, ParameterSets, SliceHeader, SvcExtension,
 };
 
-const MAX: usize = 1_100;
+use crate::streams::streams;
 
-fn streams() -> Vec<(String, Vec<u8>)> {
-    let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/media");
-    let mut found = Vec::new();
-    for dir in [Some(demo), linkspan_testnet::vectors("svc")].into_iter().flatten() {
-        for path in std::fs::read_dir(dir).into_iter().flatten().map(|e| e.unwrap().path()) {
-            if path.extension().is_some_and(|e| e == "264") {
-                let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-                found.push((name, std::fs::read(&path).unwrap()));
-            }
-        }
-    }
-    found
-}
+const MAX: usize = 1_100;
 
 /// The NAL units in one payload; the payload's own type for a fragment.
 fn units(payload: &[u8]) -> (NalType, Vec<Vec<u8>>) {
