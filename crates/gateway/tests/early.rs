@@ -230,6 +230,34 @@ fn a_hold_for_a_callee_that_takes_no_update_is_answered_here_and_told_later() {
 }
 
 #[test]
+fn a_hold_of_the_callee_for_a_caller_that_takes_no_update_is_told_later() {
+    // Lync's caller; and one whose offer of SRTP was optional.
+    for level in [linkspan_sdp::EncryptionLevel::Required, linkspan_sdp::EncryptionLevel::Supported]
+    {
+        let (caller, callee) = (Side::Lync, Side::Standard);
+        let mut world = ringing(caller, |side, b| {
+            b.encryption = if side == caller { level } else { b.encryption };
+        });
+        let before = SIDES.map(|s| world.endpoint(s).heard.len());
+        for direction in [Direction::SendRecv, Direction::Inactive] {
+            update(&mut world, callee, direction);
+        }
+        assert_eq!(heard(&mut world, callee, before[1]), ["re 200", "re 200"]);
+        assert!(heard(&mut world, caller, before[0]).is_empty(), "{:#?}", world.tail());
+        assert_eq!(flows(&mut world), [false, false]);
+        pick_up(&mut world, callee);
+        assert_eq!(heard(&mut world, caller, before[0]), ["200", "re-INVITE"]);
+        let told = world.lync.offers.last().unwrap();
+        assert!(told.media_views().all(|m| m.direction() == Direction::Inactive), "{told}");
+        let now = world.now;
+        world.standard.hold(Direction::SendRecv, now);
+        world.run_for(Duration::from_secs(2));
+        assert_eq!(flows(&mut world), [true, true], "{:#?}", world.tail());
+        end(&mut world, callee);
+    }
+}
+
+#[test]
 fn a_hold_that_is_over_before_the_answer_is_not_told() {
     let mut world = ringing(Side::Standard, |_, _| {});
     for direction in [Direction::SendOnly, Direction::SendRecv] {

@@ -149,6 +149,7 @@ impl Call {
         let (call, what) = (self.id, "answer");
         core.tell(GatewayEvent::Translated { call, from: answerer, what, explanation });
         self.context = Some(translation.context.clone());
+        self.joined.clone_from(&translation.media);
         self.legs.of_mut(answerer.other()).sent = Some(translation.description.clone());
         let (caller, callee) = (self.caller, self.callee());
         for outcome in &translation.media {

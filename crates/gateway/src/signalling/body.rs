@@ -2,7 +2,7 @@
 
 use linkspan_sdp::SessionDescription;
 use linkspan_sdp::ms::{Part, select_offer};
-use linkspan_sip::{Body, Headers};
+use linkspan_sip::{Body, BodyPart, Headers, body_parts};
 
 /// A description, and the Content-ID of the part that it was in.
 #[derive(Debug)]
@@ -47,117 +47,29 @@ pub(super) fn read(
     if body.bytes.len() > most {
         return Err(BodyError::TooLarge);
     }
-    let media_type = media_type(&body.content_type);
-    if media_type.eq_ignore_ascii_case("application/sdp") {
-        let description = SessionDescription::parse(&body.bytes)?;
-        let content_id = headers.first("Content-ID").map(str::to_owned);
-        return Ok(Described { description, content_id });
+    let parts = body_parts(&body.content_type, &body.bytes).map_err(|_| BodyError::Unsupported)?;
+    if let [whole] = &parts[..]
+        && whole.is("application/sdp")
+    {
+        let content_id = whole.content_id().or_else(|| headers.first("Content-ID"));
+        let description = SessionDescription::parse(&whole.bytes)?;
+        return Ok(Described { description, content_id: content_id.map(str::to_owned) });
     }
-    let multipart = media_type.get(..10).is_some_and(|t| t.eq_ignore_ascii_case("multipart/"));
-    let boundary = parameter(&body.content_type, "boundary").filter(|_| multipart);
-    let parts = split(&body.bytes, boundary.ok_or(BodyError::Unsupported)?);
-    let views: Vec<Part<'_>> = parts.iter().map(RawPart::view).collect();
     // A part may be a stub that does not parse: it does not fail the others.
-    let chosen = select_offer(&views).and_then(|at| parts.get(at));
-    let part = chosen.ok_or(BodyError::Unsupported)?;
+    let views: Vec<Part<'_>> = parts.iter().map(view).collect();
+    let chosen = select_offer(&views).and_then(|at| parts.get(at)).ok_or(BodyError::Unsupported)?;
     Ok(Described {
-        description: SessionDescription::parse(part.body)?,
-        content_id: part.header("Content-ID").map(str::to_owned),
+        description: SessionDescription::parse(&chosen.bytes)?,
+        content_id: chosen.content_id().map(str::to_owned),
     })
 }
 
-/// One part of a multipart body (RFC 2046 §5.1.1).
-#[derive(Clone, Copy, Debug)]
-struct RawPart<'a> {
-    head: &'a str,
-    body: &'a [u8],
-}
-
-impl<'a> RawPart<'a> {
-    fn view(&self) -> Part<'a> {
-        Part {
-            content_type: self.header("Content-Type").unwrap_or("text/plain"),
-            content_disposition: self.header("Content-Disposition").unwrap_or_default(),
-            body: self.body,
-        }
+fn view(part: &BodyPart) -> Part<'_> {
+    Part {
+        content_type: part.content_type(),
+        content_disposition: part.headers.first("Content-Disposition").unwrap_or_default(),
+        body: &part.bytes,
     }
-
-    fn header(&self, name: &str) -> Option<&'a str> {
-        self.head.lines().find_map(|line| {
-            let (n, value) = line.split_once(':')?;
-            n.trim().eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-}
-
-/// The parts between the delimiters; at most 16.
-fn split<'a>(body: &'a [u8], boundary: &str) -> Vec<RawPart<'a>> {
-    let delimiter = [b"--", boundary.as_bytes()].concat();
-    let mut parts = Vec::new();
-    let mut rest = body;
-    let mut inside = false;
-    while parts.len() < 16 {
-        let Some(at) = find_line(rest, &delimiter) else { break };
-        let (before, after) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-        if inside && let Some(part) = part(before) {
-            parts.push(part);
-        }
-        let after = after.get(delimiter.len()..).unwrap_or_default();
-        if after.starts_with(b"--") {
-            return parts;
-        }
-        let line = after.iter().position(|b| *b == b'\n').map_or(after.len(), |end| end + 1);
-        rest = after.get(line..).unwrap_or_default();
-        inside = true;
-    }
-    // A missing end: what is there counts.
-    if inside && let Some(part) = part(rest) {
-        parts.push(part);
-    }
-    parts
-}
-
-fn part(octets: &[u8]) -> Option<RawPart<'_>> {
-    // The line end before a delimiter belongs to the delimiter.
-    let octets = octets.strip_suffix(b"\n").unwrap_or(octets);
-    let octets = octets.strip_suffix(b"\r").unwrap_or(octets);
-    let (at, len) = [&b"\r\n\r\n"[..], b"\n\n"]
-        .into_iter()
-        .filter_map(|end| Some((find(octets, end)?, end.len())))
-        .min()?;
-    let head = core::str::from_utf8(octets.get(..at)?).ok()?;
-    Some(RawPart { head, body: octets.get(at + len..)? })
-}
-
-/// The next place where `delimiter` begins a line.
-fn find_line(octets: &[u8], delimiter: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    loop {
-        let at = from + find(octets.get(from..)?, delimiter)?;
-        let before = at.checked_sub(1).and_then(|b| octets.get(b));
-        if matches!(before, None | Some(b'\n')) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-}
-
-fn find(octets: &[u8], what: &[u8]) -> Option<usize> {
-    octets.windows(what.len().max(1)).position(|window| window == what)
-}
-
-fn media_type(content_type: &str) -> &str {
-    content_type.split(';').next().unwrap_or_default().trim()
-}
-
-/// A parameter of a Content-Type, without its quotation marks.
-fn parameter<'a>(content_type: &'a str, name: &str) -> Option<&'a str> {
-    content_type.split(';').skip(1).find_map(|parameter| {
-        let (n, value) = parameter.split_once('=')?;
-        let value = value.trim();
-        let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
-        (n.trim().eq_ignore_ascii_case(name) && !value.is_empty()).then_some(value)
-    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use linkspan_sdp::SessionDescription;
-use linkspan_sdp::translate::{Context, OfferTranslation};
+use linkspan_sdp::translate::{Context, MediaOutcome, OfferTranslation};
 use linkspan_sip as sip;
 
 use super::core::{Both, Core};
@@ -37,6 +37,8 @@ pub(crate) struct Call {
     pub(super) offered: Option<OfferTranslation>,
     /// What the translations so far have come to.
     pub(super) context: Option<Context>,
+    /// What it means for each section.
+    pub(super) joined: Vec<MediaOutcome>,
     /// The last offer and answer that both sides have agreed on, as they came from the peers.
     pub(super) exchange: Exchange,
     /// A later offer that is under way.

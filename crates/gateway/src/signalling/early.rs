@@ -258,6 +258,38 @@ impl Call {
         side == Side::Standard && settled && *early.updates.of(side)
     }
 
+    /// What a side has offered, made an answer to `offer`: the key and the codecs that it was
+    /// answered with. `None` where it has not offered last.
+    pub(super) fn as_answer(
+        &self,
+        side: Side,
+        offer: &SessionDescription,
+    ) -> Option<SessionDescription> {
+        let mut said =
+            self.exchange.offer.clone().filter(|_| self.exchange.offerer == Some(side))?;
+        let sent = self.legs.of(side).sent.as_ref()?;
+        for (index, media) in said.media.iter_mut().enumerate() {
+            let (asked, answered) = (offer.media_view(index)?, sent.media.get(index)?);
+            media.formats.retain(|format| answered.formats.contains(format));
+            media.remove_attribute("crypto");
+            let legs = self.joined.iter().find_map(|outcome| match self.role(side) {
+                sdp::translate::Side::A if outcome.a_index == Some(index) => outcome.a.as_ref(),
+                sdp::translate::Side::B if outcome.b_index == Some(index) => outcome.b.as_ref(),
+                _ => None,
+            });
+            let key = legs.and_then(|leg| leg.remote.crypto.as_ref());
+            if let Some((key, ours)) = key.zip(asked.crypto().first()) {
+                let key = sdp::Crypto { tag: ours.tag, suite: ours.suite.clone(), ..key.clone() };
+                media.push_attribute("crypto", Some(&key.to_string()));
+                media.proto = sdp::Proto::new(asked.proto());
+            }
+            if legs.is_none() {
+                media.port = 0;
+            }
+        }
+        Some(said)
+    }
+
     /// The peer's Allow has said too much.
     pub(super) const fn takes_no_update(&mut self, side: Side) {
         *self.early.updates.of_mut(side) = false;

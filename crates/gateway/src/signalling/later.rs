@@ -156,14 +156,17 @@ impl Call {
             self.pass_on(core, later, offered, side.other(), now);
             return;
         }
-        let known = self.exchange.answer.as_ref().filter(|_| answer_known);
-        if sent
-            .zip(known)
-            .is_some_and(|(sent, known)| is_answerable(&offered.description, sent, known))
-        {
+        let known = match answer_known {
+            true => self.exchange.answer.clone(),
+            false => self.as_answer(side.other(), &offered.description),
+        };
+        let answerable = |known: &SessionDescription| {
+            sent.is_some_and(|sent| is_answerable(&offered.description, sent, known))
+        };
+        if let Some(known) = known.filter(answerable) {
             later.stage = Stage::Connecting(Box::new(offered));
             self.later = Some(later);
-            self.answer_locally(core, true, now);
+            self.answer_with(core, known, true, now);
         } else {
             self.later = Some(later);
             core.explain(self.id, format!("an offer from {side} cannot go on before the answer"));
@@ -180,7 +183,7 @@ impl Call {
         if waits {
             let side = self.later.as_ref().and_then(|l| l.asked).map(|(side, _)| side);
             if side.is_some_and(|side| self.is_connected(side)) {
-                self.answer_locally(core, false, now);
+                self.answer_locally(core, now);
             }
         }
         self.settle(core, now);
@@ -320,7 +323,7 @@ impl Call {
     pub(super) fn later_timed_out(&mut self, core: &mut Core, now: Instant) {
         match self.later.as_ref().map(|l| &l.stage) {
             // Better a late answer without the pairs than none: media may flow by now.
-            Some(Stage::Connecting(_)) => self.answer_locally(core, false, now),
+            Some(Stage::Connecting(_)) => self.answer_locally(core, now),
             Some(Stage::Opening) => self.refuse_later(core, 500, None, now),
             Some(Stage::Waiting(_)) => self.pass_on_again(core, now),
             Some(Stage::Offered(passed, _)) => {
@@ -334,16 +337,27 @@ impl Call {
         }
     }
 
-    /// Answers with what the other side has answered before; that side has news to hear of later,
-    /// or there is nothing new.
-    fn answer_locally(&mut self, core: &mut Core, news: bool, now: Instant) {
+    /// Answers with what the other side has answered before.
+    fn answer_locally(&mut self, core: &mut Core, now: Instant) {
+        if let Some(known) = self.exchange.answer.clone() {
+            self.answer_with(core, known, false, now);
+        }
+    }
+
+    /// Answers with what is known of the other side, which has news to hear of later, or none.
+    fn answer_with(
+        &mut self,
+        core: &mut Core,
+        known: SessionDescription,
+        news: bool,
+        now: Instant,
+    ) {
         let Some(later) = self.later.take() else { return };
         let (Some((side, id)), Stage::Connecting(offered)) = (later.asked, &later.stage) else {
             return;
         };
         let local = self.local_media(core, side, side, later.offer.media.len());
-        let Some(known) = self.exchange.answer.as_ref() else { return };
-        match sdp::translate::answer(known, offered, &local) {
+        match sdp::translate::answer(&known, offered, &local) {
             Ok(mut translation) => {
                 let why = if news { "is for after the answer" } else { "says nothing new" };
                 core.explain(self.id, format!("an offer from {side} {why}: answered here"));
@@ -352,7 +366,9 @@ impl Call {
                     translation.context.set_last_written(self.role(side.other()), before);
                 }
                 self.adopt(core, side.other(), &translation, now);
-                self.exchange.offer = Some(later.offer);
+                let (offer, answer) = (Some(later.offer), Some(known));
+                self.exchange = Exchange { offerer: Some(side), offer, answer };
+                self.offered = None;
                 if news {
                     self.untold = Some(Untold { by: side, must: false });
                 }

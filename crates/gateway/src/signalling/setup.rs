@@ -153,6 +153,7 @@ impl Call {
             target,
             offered: None,
             context: None,
+            joined: Vec::new(),
             exchange: Exchange {
                 offerer: Some(new.side),
                 offer: Some(described.description),
