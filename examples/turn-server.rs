@@ -8,6 +8,8 @@
 mod connection;
 #[path = "turn-server/core.rs"]
 mod core;
+#[path = "turn-server/fragments.rs"]
+mod fragments;
 #[path = "turn-server/streams.rs"]
 mod streams;
 
@@ -130,6 +132,7 @@ fn configure(arguments: &Arguments) -> std::io::Result<ServerConfig> {
         PeerPolicy { allow: arguments.allow_peer.clone(), deny: arguments.deny_peer.clone() };
     config.software = Some(concat!("linkspan ", env!("CARGO_PKG_VERSION")).into());
     config.ms_turn = arguments.ms;
+    config.dont_fragment = fragments::IS_SUPPORTED;
     config.tcp_relay = !arguments.no_tcp_relay;
     config.limits.allocations_per_user = arguments.quota;
     config.limits.allocations = arguments.max_allocations;

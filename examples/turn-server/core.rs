@@ -13,12 +13,13 @@ use linkspan_turn::{
     ConnectionId, InputError, Received, ServerConfig, ServerEvent, Transport, TurnServer, Wrapped,
 };
 use serde_json::json;
+use tokio::io::Interest;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, spawn_local};
 
-use crate::connection;
 use crate::streams::{Joined, Peer};
+use crate::{connection, fragments};
 
 /// The engine and everything that it sends through.
 #[derive(Clone)]
@@ -154,8 +155,14 @@ impl Core {
         // Room before the packet: what the relay puts there goes out with it in one piece.
         let mut buffer = vec![0; Wrapped::MAX_HEAD + 65_536 + 4];
         loop {
-            if socket.readable().await.is_err() {
+            let Ok(ready) = socket.ready(Interest::READABLE | Interest::ERROR).await else {
                 return;
+            };
+            if ready.is_error() {
+                self.take_errors(local, socket);
+                // Taken: wait for the next.
+                let nothing_left = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+                let _ = socket.try_io(Interest::ERROR, nothing_left);
             }
             for _ in 0..BATCH {
                 let Some(place) = buffer.get_mut(Wrapped::MAX_HEAD..Wrapped::MAX_HEAD + 65_536)
@@ -165,8 +172,8 @@ impl Core {
                 match socket.try_recv_from(place) {
                     Ok((len, remote)) => self.datagram(local, remote, &mut buffer, len),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    // ICMP errors of earlier packets; the socket itself is fine.
-                    Err(_) => {}
+                    // Of earlier packets; the socket itself is fine.
+                    Err(_) => self.take_errors(local, socket),
                 }
             }
         }
@@ -193,6 +200,14 @@ impl Core {
             return;
         }
         let Some(socket) = state.sockets.get(&local) else { return };
+        if forward.packet.dont_fragment() {
+            if fragments::send_whole(socket, local, data, remote).is_err() {
+                let socket = Rc::clone(socket);
+                drop(state);
+                self.take_errors(local, &socket);
+            }
+            return;
+        }
         // A full socket buffer loses a datagram, as a network would.
         if head.is_empty() && tail.is_empty() {
             let _ = socket.try_send_to(data, remote); // toward a peer: the data alone
@@ -206,6 +221,27 @@ impl Core {
         packet.iter_mut().zip(before).take(from - start).for_each(|(to, from)| *to = from);
         packet.iter_mut().rev().take(end - to).for_each(|octet| *octet = 0);
         let _ = socket.try_send_to(packet, remote);
+    }
+
+    /// The client hears of its relay when the runtime lets packets out of it: the first would be
+    /// lost otherwise.
+    fn use_relay(&self, relay: SocketAddr, socket: UdpSocket) {
+        self.read_from(relay, socket);
+        let Some(socket) = self.state().sockets.get(&relay).cloned() else { return };
+        let core = self.clone();
+        spawn_local(async move {
+            let is_bound = socket.writable().await.is_ok();
+            core.state().engine.bound(relay, is_bound, Instant::now());
+            core.drain();
+        });
+    }
+
+    /// What the network says of packets that did not arrive.
+    fn take_errors(&self, local: SocketAddr, socket: &UdpSocket) {
+        for (peer, error) in fragments::errors(socket) {
+            let _ = self.state().engine.handle_icmp(local, peer, error, Instant::now());
+        }
+        self.drain();
     }
 
     /// The way of everything that is not relayed at once.
@@ -245,13 +281,14 @@ impl Core {
             ServerEvent::Bind { relay } => {
                 let socket = std::net::UdpSocket::bind(relay).and_then(|socket| {
                     socket.set_nonblocking(true)?;
-                    UdpSocket::from_std(socket)
+                    let socket = UdpSocket::from_std(socket)?;
+                    fragments::prepare(&socket)?;
+                    Ok(socket)
                 });
-                let is_bound = socket.is_ok();
-                if let Ok(socket) = socket {
-                    self.read_from(relay, socket);
+                match socket {
+                    Ok(socket) => self.use_relay(relay, socket),
+                    Err(_) => self.state().engine.bound(relay, false, Instant::now()),
                 }
-                self.0.state.borrow_mut().engine.bound(relay, is_bound, Instant::now());
             }
             ServerEvent::Listen { relay } => self.listen_for_peers(relay),
             ServerEvent::Connect { connection, relay, peer } => {

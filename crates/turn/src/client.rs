@@ -1,4 +1,5 @@
 mod config;
+mod data;
 mod event;
 mod messages;
 mod responses;
@@ -18,8 +19,7 @@ pub use config::{ClientConfig, ClientDialect, Family};
 pub use event::{AllocateError, Allocation, ClientEvent, RequestError};
 
 use crate::{
-    ChannelData, ChannelNumber, ConnectionId, InputError, Received, Transmit, Transport, VerbError,
-    Wrapped, ms,
+    ChannelNumber, ConnectionId, InputError, Received, Transmit, Transport, VerbError, ms,
 };
 
 /// One allocation on a TURN server, seen from the client (RFC 8656; MS-TURN by
@@ -275,55 +275,6 @@ impl TurnClient {
         Ok(())
     }
 
-    /// Sends data to a peer by the shortest way there is. One copy and one allocation; see
-    /// [`wrap`](Self::wrap) for none.
-    ///
-    /// # Errors
-    ///
-    /// [`VerbError`] without an allocation or permission, or when the data are too long.
-    pub fn send(&mut self, peer: SocketAddr, data: &[u8]) -> Result<(), VerbError> {
-        if self.transmits.len() >= self.config.max_queue {
-            return Err(VerbError::Limit);
-        }
-        let payload = match self.wrap(peer, data) {
-            Ok(wrapped) => wrapped.to_bytes(),
-            Err(VerbError::NoPermission) if self.is_ms() => {
-                self.check_peer(peer)?;
-                self.ms_send(peer, data).ok_or(VerbError::TooLong)?
-            }
-            Err(error) => return Err(error),
-        };
-        self.transmit(payload);
-        Ok(())
-    }
-
-    /// What to send to the server so that data reach a peer, without copying them: a ChannelData
-    /// message where there is a channel, a Send indication otherwise.
-    ///
-    /// # Errors
-    ///
-    /// [`VerbError`] without an allocation or permission, or when the data are too long. In
-    /// MS-TURN, whose Send requests are signed, only the active destination can be served here.
-    pub fn wrap<'d>(&self, peer: SocketAddr, data: &'d [u8]) -> Result<Wrapped<'d>, VerbError> {
-        self.check_relayed(Transport::Udp)?;
-        self.check_peer(peer)?;
-        let transport = self.config.transport;
-        let channel = self.channels.iter().find(|channel| channel.peer == peer);
-        if let Some(channel) = channel.filter(|channel| channel.is_bound) {
-            let wrapped = match self.config.dialect {
-                ClientDialect::MsTurn => Wrapped::ms_active(data, transport),
-                ClientDialect::Rfc8656 => Wrapped::channel(channel.number, data, transport),
-            };
-            return wrapped.ok_or(VerbError::TooLong);
-        }
-        if self.is_ms() || !self.has_permission(peer.ip()) {
-            return Err(VerbError::NoPermission);
-        }
-        // RFC 8656 §11.1: nothing answers an indication, so that its id need not be random.
-        let id = TransactionId::new(*b"send-indicat");
-        Wrapped::indication(SEND_INDICATION, id, peer, data).ok_or(VerbError::TooLong)
-    }
-
     /// Gives the allocation back. [`ClientEvent::Released`] follows, whether the server answers or
     /// not.
     ///
@@ -373,23 +324,13 @@ impl TurnClient {
         if message.method() == Method::ConnectionAttempt && !is_data_connection {
             return self.handle_attempt(&message);
         }
+        if message.method() == Method::Data && message.class() == Class::Indication {
+            return self.handle_icmp(&message);
+        }
         if !message.class().is_response() {
             return Err(InputError::NotMine);
         }
         self.handle_response(&message, now)
-    }
-
-    /// The data in a packet from the server, and whose they are, without copying; `None` when it
-    /// is something else, for [`handle_input`](Self::handle_input).
-    #[must_use]
-    pub fn unwrap<'d>(&self, received: Received<'d>) -> Option<(SocketAddr, &'d [u8])> {
-        if !self.is_from_server(&received) || !matches!(self.state, State::Allocated { .. }) {
-            return None;
-        }
-        match self.config.dialect {
-            ClientDialect::Rfc8656 => self.unwrap_standard(received),
-            ClientDialect::MsTurn => self.unwrap_ms(received),
-        }
     }
 
     /// Time has passed.
@@ -466,56 +407,6 @@ impl TurnClient {
         self.config.server
     }
 
-    fn unwrap_standard<'d>(&self, received: Received<'d>) -> Option<(SocketAddr, &'d [u8])> {
-        let first = *received.payload.first()?;
-        if first >> 6 == 1 {
-            let data = ChannelData::parse(received.payload, received.transport).ok()?;
-            // Data may overtake the answer that confirms the channel.
-            let channel = self.channels.iter().find(|one| one.number == data.channel)?;
-            return Some((channel.peer, data.data));
-        }
-        if received.payload.first_chunk() != Some(&DATA_INDICATION.to_be_bytes()) {
-            return None;
-        }
-        let message = Message::parse(received.payload, Dialect::Rfc8489).ok()?;
-        let peer = message.peer_address()?;
-        // RFC 8656 §11.4: data of a peer without permission are dropped
-        let known = self.permissions.contains_key(&peer.ip())
-            || self.channels.iter().any(|one| one.peer.ip() == peer.ip());
-        known.then_some(())?;
-        Some((peer, message.data()?))
-    }
-
-    fn unwrap_ms<'d>(&self, received: Received<'d>) -> Option<(SocketAddr, &'d [u8])> {
-        let active = || self.channels.first().map(|channel| channel.peer);
-        let payload = match received.transport {
-            Transport::Udp => received.payload,
-            Transport::Tcp => match ms::split_frame(received.payload)? {
-                (true, message) => message,
-                (false, data) => return Some((active()?, data)),
-            },
-        };
-        // [MS-TURN] 3.1.10: what does not carry the cookie is not a message.
-        if payload.get(20..28) != Some(&ms::COOKIE_ATTRIBUTE) {
-            let is_raw = received.transport == Transport::Udp;
-            return is_raw.then(active).flatten().map(|peer| (peer, payload));
-        }
-        let message = Message::parse(payload, Dialect::MsTurn).ok()?;
-        if (message.class(), message.method()) != (Class::Indication, Method::Data) {
-            return None;
-        }
-        let (peer, data) = (message.peer_address()?, message.data()?);
-        match (received.transport, data) {
-            (Transport::Udp, data) => Some((peer, data)),
-            // RFC 4571 framing inside
-            (Transport::Tcp, [l0, l1, data @ ..]) => {
-                let len = usize::from(u16::from_be_bytes([*l0, *l1]));
-                (len == data.len()).then_some((peer, data))
-            }
-            (Transport::Tcp, _) => None,
-        }
-    }
-
     fn is_from_server(&self, received: &Received<'_>) -> bool {
         received.transport == self.config.transport
             && received.remote == self.config.server
@@ -531,6 +422,12 @@ impl TurnClient {
             ClientDialect::Rfc8656 => Dialect::Rfc8489,
             ClientDialect::MsTurn => Dialect::MsTurn,
         }
+    }
+
+    /// A peer that a permission was asked for.
+    fn is_known(&self, peer: IpAddr) -> bool {
+        self.permissions.contains_key(&peer)
+            || self.channels.iter().any(|one| one.peer.ip() == peer)
     }
 
     fn has_permission(&self, peer: IpAddr) -> bool {
@@ -629,7 +526,3 @@ impl TurnClient {
 const PERMISSION_REFRESH: Duration = Duration::from_secs(240);
 /// RFC 8656 §12: a channel lasts 600 s, the permission that came with it 300 s.
 const CHANNEL_REFRESH: Duration = Duration::from_secs(240);
-/// RFC 8656 §17.
-const SEND_INDICATION: u16 = 0x0016;
-/// RFC 8656 §17.
-const DATA_INDICATION: u16 = 0x0017;

@@ -43,6 +43,10 @@ pub enum InputError {
     /// It is relayed data that nothing permits: no allocation, permission or channel.
     #[error("not permitted")]
     NotPermitted,
+    /// It is to be sent without fragmentation, which only what
+    /// [`forward`](crate::TurnServer::forward) gives can say.
+    #[error("not to be fragmented")]
+    DontFragment,
     /// A message whose content makes no sense where it came.
     #[error("unexpected message")]
     Unexpected,

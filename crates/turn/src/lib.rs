@@ -11,6 +11,7 @@ mod framing;
 #[cfg(any(test, feature = "__fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
+mod icmp;
 pub mod ms;
 mod policy;
 mod server;
@@ -25,6 +26,7 @@ pub use connection::ConnectionId;
 pub use credentials::{Credentials, Users};
 pub use error::{InputError, ParseError, VerbError};
 pub use framing::{FrameError, LimitError, StreamFramer};
+pub use icmp::IcmpError;
 pub use linkspan_stun::{Received, Transmit, Transport};
 pub use policy::{Network, PeerPolicy};
 pub use server::{

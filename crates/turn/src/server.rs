@@ -176,6 +176,7 @@ impl TurnServer {
             return Err(InputError::NotMine);
         }
         match self.forward(received, now) {
+            Ok(forward) if forward.packet.dont_fragment() => return Err(InputError::DontFragment),
             Ok(forward) => {
                 let transmit = forward.to_transmit();
                 self.transmits.push_back(transmit);
@@ -293,6 +294,7 @@ impl TurnServer {
                 return;
             }
         };
+        let is_known = |kind| self.is_known(kind);
         let unknown: Vec<AttributeType> = message.unknown_required(is_known).take(16).collect();
         if !unknown.is_empty() {
             self.refuse_unknown(received, message, &unknown, Some(&authenticated.signer));
@@ -317,6 +319,7 @@ impl TurnServer {
     }
 
     fn answer_binding(&mut self, received: &Received<'_>, message: &Message<'_>) {
+        let is_known = |kind| self.is_known(kind);
         let unknown: Vec<AttributeType> = message.unknown_required(is_known).take(16).collect();
         if !unknown.is_empty() {
             self.refuse_unknown(received, message, &unknown, None);
@@ -409,6 +412,10 @@ impl TurnServer {
             })?;
         }
         Some(octets.into())
+    }
+
+    fn is_known(&self, kind: AttributeType) -> bool {
+        is_known(kind) || (kind == AttributeType::DONT_FRAGMENT && self.config.dont_fragment)
     }
 
     fn transmit(&mut self, received: &Received<'_>, payload: Bytes) {

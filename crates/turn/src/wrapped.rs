@@ -20,6 +20,7 @@ pub struct Wrapped<'a> {
     head_len: u8,
     data: &'a [u8],
     tail_len: u8,
+    dont_fragment: bool,
 }
 
 impl<'a> Wrapped<'a> {
@@ -29,7 +30,7 @@ impl<'a> Wrapped<'a> {
     /// Data as they are.
     #[must_use]
     pub const fn bare(data: &'a [u8]) -> Self {
-        Self { head: [0; Self::MAX_HEAD], head_len: 0, data, tail_len: 0 }
+        Self { head: [0; Self::MAX_HEAD], head_len: 0, data, tail_len: 0, dont_fragment: false }
     }
 
     /// A ChannelData message; `None` when the data are too long. Padded over TCP (RFC 8656 §12.5).
@@ -107,6 +108,13 @@ impl<'a> Wrapped<'a> {
         [head, self.data, tail]
     }
 
+    /// True when it is to be sent as one packet, and dropped where it is too large (RFC 8656 §14).
+    /// All others may be fragmented.
+    #[must_use]
+    pub const fn dont_fragment(&self) -> bool {
+        self.dont_fragment
+    }
+
     /// Octets in all.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -123,6 +131,10 @@ impl<'a> Wrapped<'a> {
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         self.slices().concat().into()
+    }
+
+    pub(crate) fn with_dont_fragment(self, dont_fragment: bool) -> Self {
+        Self { dont_fragment, ..self }
     }
 
     fn with_head(mut self, octets: &[u8]) -> Option<Self> {

@@ -25,6 +25,9 @@ pub struct ClientConfig {
     pub even_port: Option<bool>,
     /// Takes the port that another allocation had kept (RFC 8656 §7.1).
     pub reservation_token: Option<[u8; 8]>,
+    /// Asks whether the server can send packets that are not fragmented (RFC 8656 §14): the
+    /// allocation fails with 420 where it cannot. Default false.
+    pub dont_fragment: bool,
     /// Lifetime to ask for. Default 10 minutes.
     pub lifetime: Duration,
     /// SOFTWARE of requests.
@@ -53,6 +56,7 @@ impl ClientConfig {
             family: Family::Default,
             even_port: None,
             reservation_token: None,
+            dont_fragment: false,
             lifetime: Duration::from_secs(600),
             software: None,
             retransmission: RetransmissionConfig::default(),

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::{ChannelNumber, ConnectionId};
+use crate::{ChannelNumber, ConnectionId, IcmpError};
 
 /// What a [`TurnClient`](crate::TurnClient) tells.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,6 +87,13 @@ pub enum ClientEvent {
         local: SocketAddr,
         /// Why.
         error: RequestError,
+    },
+    /// A packet to a peer did not arrive, says the network behind the server (RFC 8656 §11.6).
+    Icmp {
+        /// The peer.
+        peer: SocketAddr,
+        /// What the network says. It is not authentic: a hint.
+        error: IcmpError,
     },
     /// The allocation was given back: the end.
     Released,

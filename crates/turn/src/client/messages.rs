@@ -69,6 +69,20 @@ impl TurnClient {
         self.framed(octets)
     }
 
+    /// A Send indication that is not to be fragmented (RFC 8656 §11.1).
+    pub(super) fn unfragmented(&mut self, peer: SocketAddr, data: &[u8]) -> Option<Bytes> {
+        let id = TransactionId::random(&mut self.random);
+        let mut octets = Vec::with_capacity(data.len() + 64);
+        let (dialect, class) = (Dialect::Rfc8489, Class::Indication);
+        let mut message = MessageBuilder::new(&mut octets, dialect, class, Method::Send, id);
+        message
+            .xor_address(AttributeType::XOR_PEER_ADDRESS, peer)
+            .attribute(AttributeType::DONT_FRAGMENT, &[])
+            .attribute(AttributeType::DATA, data);
+        message.finish().ok()?;
+        Some(octets.into())
+    }
+
     fn message(
         &mut self,
         purpose: Purpose,
@@ -144,6 +158,9 @@ impl TurnClient {
     /// RFC 8656 §7.1: what cannot go together is left out.
     fn allocate_options(&self, message: &mut MessageBuilder<'_>) {
         let is_udp = self.config.relayed_transport == Transport::Udp;
+        if self.config.dont_fragment && is_udp {
+            message.attribute(AttributeType::DONT_FRAGMENT, &[]);
+        }
         if let Some(token) = self.config.reservation_token.as_ref().filter(|_| is_udp) {
             message.attribute(AttributeType::RESERVATION_TOKEN, token);
             return;

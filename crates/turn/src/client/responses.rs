@@ -10,7 +10,7 @@ use super::{
     AllocateError, Allocation, CHANNEL_REFRESH, ClientEvent, Offer, PERMISSION_REFRESH, Purpose,
     RequestError, State, Transaction, TurnClient,
 };
-use crate::{ConnectionId, InputError, Transport};
+use crate::{ConnectionId, IcmpError, InputError, Transport};
 
 impl TurnClient {
     pub(super) fn handle_response(
@@ -269,6 +269,24 @@ impl TurnClient {
             return Err(InputError::QueueFull);
         }
         self.events.push_back(ClientEvent::ConnectionAttempt { peer, connection });
+        Ok(())
+    }
+
+    /// RFC 8656 §11.6: not both data and an error, and of known peers only.
+    pub(super) fn handle_icmp(&mut self, message: &Message<'_>) -> Result<(), InputError> {
+        let error = message.attribute(AttributeType::ICMP).and_then(IcmpError::read);
+        let (Some(peer), Some(error), None, false) =
+            (message.peer_address(), error, message.data(), self.is_ms())
+        else {
+            return Err(InputError::NotMine);
+        };
+        if !self.is_known(peer.ip()) {
+            return Err(InputError::NotPermitted);
+        }
+        if self.events.len() >= self.config.max_queue {
+            return Err(InputError::QueueFull);
+        }
+        self.events.push_back(ClientEvent::Icmp { peer, error });
         Ok(())
     }
 

@@ -42,6 +42,10 @@ pub struct ServerConfig {
     /// [`ServerEvent::Listen`](crate::ServerEvent::Listen) and
     /// [`ServerEvent::Connect`](crate::ServerEvent::Connect). Default false, which refuses them with 442.
     pub tcp_relay: bool,
+    /// Whether the driver heeds [`Wrapped::dont_fragment`](crate::Wrapped::dont_fragment), and sends
+    /// everything else so that it may be fragmented (RFC 8656 §14). Default false, which refuses
+    /// DONT-FRAGMENT with 420.
+    pub dont_fragment: bool,
     /// Whether MS-TURN is spoken too. Default false.
     pub ms_turn: bool,
     /// What may be used up.
@@ -66,6 +70,7 @@ impl ServerConfig {
             username_anonymity: true,
             nonce_lifetime: Duration::from_secs(3600),
             tcp_relay: false,
+            dont_fragment: false,
             ms_turn: false,
             limits: ServerLimits::default(),
         }

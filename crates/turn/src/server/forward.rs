@@ -1,12 +1,14 @@
 //! The way of relayed data: found, counted, given back as slices.
 
-use linkspan_stun::{Class, Dialect, Message, Method, TransactionId};
+use linkspan_stun::{
+    AttributeType, Class, Dialect, Message, MessageBuilder, Method, TransactionId,
+};
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::allocation::Allocation;
 use super::{FiveTuple, TurnServer};
-use crate::{ChannelData, InputError, Received, Transmit, Transport, Wrapped, ms};
+use crate::{ChannelData, IcmpError, InputError, Received, Transmit, Transport, Wrapped, ms};
 
 /// A packet to pass on.
 #[derive(Clone, Debug)]
@@ -22,7 +24,8 @@ pub struct Forward<'a> {
 }
 
 impl Forward<'_> {
-    /// The same with its own copy of the data.
+    /// The same with its own copy of the data, and without
+    /// [`Wrapped::dont_fragment`].
     #[must_use]
     pub fn to_transmit(&self) -> Transmit {
         Transmit {
@@ -97,7 +100,7 @@ impl TurnServer {
             return Err(InputError::NotMine);
         }
         // RFC 8656 §11.2; an indication that is not understood is dropped
-        let has_unknown = message.unknown_required(super::is_known).next().is_some();
+        let has_unknown = message.unknown_required(|kind| self.is_known(kind)).next().is_some();
         let (Some(peer), Some(data), false) = (message.peer_address(), message.data(), has_unknown)
         else {
             return Err(InputError::Unexpected);
@@ -105,7 +108,44 @@ impl TurnServer {
         if !self.client(&received)?.permits(peer.ip(), now) {
             return Err(InputError::NotPermitted);
         }
-        self.relay_out(received, peer, data, now)
+        let dont_fragment = message.attribute(AttributeType::DONT_FRAGMENT).is_some();
+        let forward = self.relay_out(received, peer, data, now)?;
+        Ok(Forward { packet: forward.packet.with_dont_fragment(dont_fragment), ..forward })
+    }
+
+    /// The network says that a packet from a relay socket did not reach a peer: its client is told
+    /// by a Data indication (RFC 8656 §11.5).
+    ///
+    /// # Errors
+    ///
+    /// [`InputError`] when there is nobody to tell, or nothing that clients are told of.
+    pub fn handle_icmp(
+        &mut self,
+        relay: SocketAddr,
+        peer: SocketAddr,
+        error: IcmpError,
+        now: Instant,
+    ) -> Result<(), InputError> {
+        let error = error.passed_on(peer.is_ipv6()).ok_or(InputError::Unexpected)?;
+        let id = self.relays.get(&relay).ok_or(InputError::NotMine)?;
+        let allocation = self.allocations.get(id).ok_or(InputError::NotMine)?;
+        let is_open = allocation.is_live() && allocation.ms.is_none();
+        if !is_open || !allocation.permits(peer.ip(), now) {
+            return Err(InputError::NotPermitted);
+        }
+        if self.transmits.len() >= self.config.limits.queue {
+            return Err(InputError::QueueFull);
+        }
+        let tuple = allocation.tuple;
+        let (dialect, id) = (Dialect::Rfc8489, TransactionId::new(*b"data-indicat"));
+        let mut octets = Vec::with_capacity(64);
+        let mut indication =
+            MessageBuilder::new(&mut octets, dialect, Class::Indication, Method::Data, id);
+        indication.xor_address(AttributeType::XOR_PEER_ADDRESS, peer);
+        indication.attribute(AttributeType::ICMP, &error.to_octets());
+        let payload = indication.finish().ok().map(|_| octets.into());
+        self.transmit_to(tuple, payload);
+        Ok(())
     }
 
     /// Raw data of MS-TURN: for the active destination.
