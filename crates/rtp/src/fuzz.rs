@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::ms::{Feedback, PictureLoss, ReportExtension};
 use crate::{
-    Compound, DtmfPayload, DtmfReceiver, ExtensionForm, HeaderExtension, RedundantAudio,
-    ReorderBuffer, ReorderConfig, Reordered, RtcpPacket, RtpBuilder, RtpPacket, RtpPacketMut,
+    Compound, DtmfPayload, DtmfReceiver, ExtensionForm, GenericNack, HeaderExtension, PayloadType,
+    RedundantAudio, ReorderBuffer, ReorderConfig, Reordered, RtcpPacket, RtpBuilder, RtpHeader,
+    RtpPacket, RtpPacketMut, RtxFormat, RtxReceiver, RtxReceiverConfig, RtxSender, RtxSenderConfig,
     SequenceNumber, Ssrc, UlpFec,
 };
 
@@ -167,6 +168,87 @@ pub fn reorder(script: &[u8]) {
     }
 }
 
+/// A script of packets sent and lost, requests, answers, and packets and requests out of nowhere:
+/// what comes back is what was sent, and nothing grows.
+pub fn rtx(script: &[u8]) {
+    let (media, ours, start) = (Ssrc(1), Ssrc(9), Instant::now());
+    let format = RtxFormat { original: PayloadType(96), retransmission: PayloadType(97) };
+    let config = RtxSenderConfig { packets: 32, max_packet: 64, burst: 300, ..Default::default() };
+    let mut sender = RtxSender::new(config, media, Ssrc(2), &[format], [1; 32], start);
+    let config = RtxReceiverConfig { max_missing: 20, max_streams: 3, ..Default::default() };
+    let mut receiver = RtxReceiver::new(config, &[format]);
+    let (mut now, mut sequence) = (start, SequenceNumber(65_500));
+    let (mut wire, mut out) = (Vec::new(), Vec::new());
+    let mut rest = script;
+    while let Some((&[kind, a, b], next)) = rest.split_first_chunk() {
+        rest = next;
+        now += Duration::from_millis(u64::from(kind >> 4));
+        match kind & 7 {
+            0 | 1 => {
+                sequence = sequence.wrapping_add(1 + u16::from(a & 3));
+                let header = RtpHeader {
+                    payload_type: PayloadType(96),
+                    sequence,
+                    ssrc: media,
+                    ..Default::default()
+                };
+                wire.clear();
+                header.write_packet(&sequence.0.to_be_bytes(), &mut wire);
+                let Ok(packet) = RtpPacket::parse(&wire) else { unreachable!() };
+                sender.on_sent(&packet, now);
+                if b & 1 == 0 {
+                    assert_eq!(receiver.on_received(media, sequence, now), Ok(()));
+                }
+            }
+            2 => {
+                while let Some(nack) = receiver.poll_nack(ours, now) {
+                    assert!(nack.sequences().count() <= 20);
+                    if b & 1 == 0 {
+                        sender.on_nack(&nack, now);
+                    }
+                }
+                assert!(receiver.poll_timeout().is_none_or(|due| due > now));
+            }
+            3 | 4 => {
+                while let Some(number) = sender.poll_packet(now, &mut wire) {
+                    let Ok(packet) = RtpPacket::parse(&wire) else { unreachable!() };
+                    assert_eq!(packet.payload_type(), PayloadType(97));
+                    if b & 1 == 0 && receiver.recover(&packet, &mut out, now).is_ok() {
+                        let Ok(whole) = RtpPacket::parse(&out) else { unreachable!() };
+                        assert_eq!(
+                            (whole.sequence(), whole.payload_type()),
+                            (number, PayloadType(96))
+                        );
+                        // A packet out of nowhere may have taken the name of its source.
+                        assert_eq!(whole.payload(), number.0.to_be_bytes());
+                    }
+                }
+                assert!(sender.poll_timeout().is_none_or(|due| due > now));
+            }
+            5 => {
+                let pairs = vec![(SequenceNumber(u16::from_be_bytes([a, b])), u16::MAX)];
+                sender.on_nack(&GenericNack { sender: ours, media, pairs }, now);
+                assert!(sender.queued() <= 64);
+            }
+            6 => {
+                let source = Ssrc(u32::from(a & 3));
+                let _full = receiver.on_received(source, SequenceNumber(u16::from(b)), now);
+            }
+            _ => {
+                let (packet, next) = rest.split_at(rest.len().min(usize::from(a & 31)));
+                rest = next;
+                if let Ok(packet) = RtpPacket::parse(packet)
+                    && receiver.recover(&packet, &mut out, now).is_ok()
+                {
+                    assert!(RtpPacket::parse(&out).is_ok());
+                    assert!(out.len() + 2 <= packet.as_bytes().len());
+                }
+            }
+        }
+        assert!(receiver.missing() <= 60);
+    }
+}
+
 /// Telephone-event payloads with their timestamps: no event is reported twice.
 pub fn dtmf(script: &[u8]) {
     let mut receiver = DtmfReceiver::default();
@@ -201,5 +283,6 @@ mod tests {
         over_seeds("rtp_rtcp", super::rtcp);
         over_seeds("rtp_reorder", super::reorder);
         over_seeds("rtp_dtmf", super::dtmf);
+        over_seeds("rtp_rtx", super::rtx);
     }
 }

@@ -17,6 +17,7 @@ mod reorder;
 mod rewriter;
 mod rtcp;
 mod rtcp_timing;
+mod rtx;
 mod stats;
 mod ulpfec;
 mod ulpfec_writer;
@@ -43,5 +44,6 @@ pub use rtcp::{
     TmmbEntry, Tmmbn, Tmmbr, TransportCc, XrBlock,
 };
 pub use rtcp_timing::{RtcpTiming, RtcpTimingConfig};
+pub use rtx::{RtxError, RtxFormat, RtxReceiver, RtxReceiverConfig, RtxSender, RtxSenderConfig};
 pub use stats::{Arrival, NtpClock, ReceiverStats, SenderStats};
 pub use ulpfec::{FecLevel, RecoveredPacket, UlpFec};
