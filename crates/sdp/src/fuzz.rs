@@ -33,6 +33,9 @@ pub fn description(octets: &[u8]) {
         assert_eq!(a.application_sharing(), b.application_sharing());
         let _ = (a.tls_id(), a.source(), a.candidate_info().count(), a.rtcp_mux_only());
         let _ = a.legacy_remote_candidates().count();
+        assert!(a.source_groups().all(|group| group.ssrcs().next().is_some()));
+        let _ = (a.floor_control().count(), a.bfcp_versions().count(), a.ice_pacing());
+        let _ = (a.conference_id(), a.user_id(), a.sources().count());
     }
     let mut edited = owned;
     edited.push_attribute("x", Some("1"));

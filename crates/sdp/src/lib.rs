@@ -29,9 +29,9 @@ pub use agreed::{
 };
 pub use attribute::{
     Candidate, CandidateKind, CandidateTransport, Capability, ConnectionUse, Crypto, Direction,
-    ExtMap, Fingerprint, Floor, FloorControl, Group, H264Format, H264Profile, OpusFormat,
-    Parameters, ProfileLevelId, RtcpFeedback, RtpMap, Setup, SilkFormat, SourceAttribute,
-    SourceFilter,
+    ExtMap, Fingerprint, Floor, FloorControl, G7221Format, Group, H264Format, H264Profile,
+    OpusFormat, Parameters, ProfileLevelId, RtcpFeedback, RtpMap, Setup, SilkFormat,
+    SourceAttribute, SourceFilter, SourceGroup,
 };
 pub use codec::Codec;
 pub use description::{Description, MediaSections};

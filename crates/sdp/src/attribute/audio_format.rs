@@ -1,4 +1,4 @@
-//! Parameters of audio codecs that are more than a list: Opus and SILK.
+//! Parameters of audio codecs that are more than a list: Opus, SILK, G.722.1.
 
 use crate::Parameters;
 
@@ -44,6 +44,27 @@ impl OpusFormat {
             in_band_fec: flag("useinbandfec"),
             discontinuous: flag("usedtx"),
         }
+    }
+}
+
+/// Which G.722.1 it is (RFC 5577 §4.1), or which of Microsoft's Siren: another bit rate is another
+/// codec.
+///
+/// ```
+/// assert_eq!(linkspan_sdp::G7221Format::parse("bitrate=24000").bitrate_bps, Some(24_000));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct G7221Format {
+    /// `bitrate`, which RFC 5577 has in every description.
+    pub bitrate_bps: Option<u32>,
+}
+
+impl G7221Format {
+    /// Reads the parameter.
+    #[must_use]
+    pub fn parse(fmtp: &str) -> Self {
+        let bitrate = Parameters::new(fmtp).number("bitrate");
+        Self { bitrate_bps: bitrate.and_then(|bitrate| u32::try_from(bitrate).ok()) }
     }
 }
 

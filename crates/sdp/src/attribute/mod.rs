@@ -15,7 +15,7 @@ mod rtpmap;
 mod setup;
 mod source;
 
-pub use audio_format::{OpusFormat, SilkFormat};
+pub use audio_format::{G7221Format, OpusFormat, SilkFormat};
 pub(crate) use candidate::Fields;
 pub use candidate::{Candidate, CandidateKind, CandidateTransport};
 pub use capability::Capability;
@@ -29,4 +29,4 @@ pub use fmtp::{H264Format, H264Profile, Parameters, ProfileLevelId};
 pub use group::Group;
 pub use rtpmap::RtpMap;
 pub use setup::{ConnectionUse, Setup};
-pub use source::{SourceAttribute, SourceFilter};
+pub use source::{SourceAttribute, SourceFilter, SourceGroup};

@@ -1,4 +1,4 @@
-//! `a=ssrc` (RFC 5576) and `a=source-filter` (RFC 4570).
+//! `a=ssrc` and `a=ssrc-group` (RFC 5576), and `a=source-filter` (RFC 4570).
 
 use crate::AttributeError;
 use crate::mline::{decimal, split_token};
@@ -33,6 +33,45 @@ impl<'a> SourceAttribute<'a> {
             return Err(AttributeError::new("ssrc", at, "an attribute"));
         }
         Ok(Self { ssrc, name, value })
+    }
+}
+
+/// Sources that belong together (RFC 5576 §4.2).
+///
+/// ```
+/// let group = linkspan_sdp::SourceGroup::parse("FID 11 12")?;
+/// assert!(group.semantics == "FID" && group.ssrcs().eq([11, 12]));
+/// # Ok::<(), linkspan_sdp::AttributeError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct SourceGroup<'a> {
+    /// What the group means: `FID` (a stream and its retransmissions), `FEC-FR`, `SIM`, …
+    pub semantics: &'a str,
+    ssrcs: &'a str,
+}
+
+impl<'a> SourceGroup<'a> {
+    /// Parses the value of `a=ssrc-group`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not follow RFC 5576 §10, or has no source.
+    pub fn parse(value: &'a str) -> Result<Self, AttributeError> {
+        let (semantics, ssrcs) = split_token(value);
+        let at = value.len() - ssrcs.len();
+        let mut numbers = ssrcs.split(' ').filter(|ssrc| !ssrc.is_empty()).peekable();
+        if semantics.is_empty() || numbers.peek().is_none() {
+            return Err(AttributeError::new("ssrc-group", at, "semantics and SSRCs"));
+        }
+        if numbers.any(|ssrc| decimal::<u32>(ssrc).is_none()) {
+            return Err(AttributeError::new("ssrc-group", at, "SSRCs"));
+        }
+        Ok(Self { semantics, ssrcs })
+    }
+
+    /// The sources, in order.
+    pub fn ssrcs(&self) -> impl Iterator<Item = u32> + use<'a> {
+        self.ssrcs.split(' ').filter_map(decimal)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which codecs of a peer fit which of ours, and with what parameters.
 
-use crate::{Codec, H264Format, MediaView, Parameters, ProfileLevelId};
+use crate::{Codec, G7221Format, H264Format, MediaView, Parameters, ProfileLevelId};
 
 /// A codec of an offer that we take.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -69,8 +69,8 @@ pub(crate) fn match_codec(ours: &Codec, remote: &Codec) -> Option<Option<String>
         "h264" => match_h264(our_fmtp, remote_fmtp).map(Some),
         // RFC 5577 §4: another bit rate is another codec. The same goes for Microsoft's Siren.
         "g7221" | "siren" => {
-            let rate = |fmtp| Parameters::new(fmtp).number("bitrate");
-            (rate(our_fmtp) == rate(remote_fmtp)).then(|| ours.fmtp.clone())
+            let format = G7221Format::parse;
+            (format(our_fmtp) == format(remote_fmtp)).then(|| ours.fmtp.clone())
         }
         // RFC 4733 §2.5.1: no list means 0-15.
         "telephone-event" => {
