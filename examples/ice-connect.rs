@@ -9,14 +9,17 @@
 //! A description is `a=ice-ufrag`, `a=ice-pwd` and `a=candidate` lines, as in SDP.
 
 use clap::Parser;
-use linkspan_examples::{Report, Style, fresh_seed};
+use linkspan_examples::{
+    RelayFrame, RelayPath, RelayStreams, Report, Style, Tls, fresh_seed, read_roots,
+};
 use linkspan_ice::{
     Agent, AgentConfig, Candidate, CandidateKind, CandidateTransport, Consent, Credentials,
     Dialect, IceEvent, InputError, Nomination, Received, RelayCredentials, RelayDialect,
-    RelayServer, Role, SelectedPair, StreamId, Transport,
+    RelayServer, Role, SelectedPair, StreamId, Transmit, Transport,
 };
 use linkspan_stun::{PacketKind, demultiplex};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -25,6 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 /// Connects one ICE agent, sends data on each component, and reports the pairs.
 ///
@@ -74,6 +78,18 @@ struct Arguments {
     /// That server speaks MS-TURN.
     #[arg(long)]
     ms_turn: bool,
+    /// How that server is reached: udp, tcp, or tls with --turn-ca.
+    #[arg(long, default_value = "udp", value_parser = ["udp", "tcp", "tls"])]
+    turn_transport: String,
+    /// Authorities whose certificates it may have, in PEM.
+    #[arg(long, value_name = "FILE", required_if_eq("turn_transport", "tls"))]
+    turn_ca: Option<PathBuf>,
+    /// The name in its certificate, instead of its address.
+    #[arg(long, value_name = "NAME")]
+    turn_name: Option<String>,
+    /// Send no datagrams but over the relay, as in a network that blocks UDP.
+    #[arg(long)]
+    no_udp: bool,
     /// Seconds without an answer after which the peer's consent is lost; 30 by RFC 7675.
     #[arg(long, value_name = "SECONDS")]
     consent: Option<u64>,
@@ -148,6 +164,9 @@ struct Session {
     stream: StreamId,
     sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
     datagrams: mpsc::Receiver<Datagram>,
+    streams: RelayStreams,
+    frames: mpsc::UnboundedReceiver<RelayFrame>,
+    no_udp: bool,
     start: Instant,
     /// What was read of the peer.
     peer: Option<String>,
@@ -187,12 +206,21 @@ impl Session {
                 sockets.push((local, socket));
             }
         }
+        let (sender, frames) = mpsc::unbounded_channel();
+        let streams = RelayStreams::new(
+            Some(tokio::runtime::Handle::current()),
+            Arc::new(relay_path(arguments)?),
+            move |frame| drop(sender.send(frame)),
+        );
         Ok(Self {
             report,
             agent,
             stream,
             sockets,
             datagrams,
+            streams,
+            frames,
+            no_udp: arguments.no_udp,
             start,
             peer: None,
             is_gathered: false,
@@ -209,7 +237,10 @@ impl Session {
         if let (Some(address), Some(credentials)) = (arguments.turn, &arguments.turn_user) {
             let dialect =
                 if arguments.ms_turn { RelayDialect::MsTurn } else { RelayDialect::Rfc8656 };
-            let server = RelayServer { dialect, ..RelayServer::new(address, credentials.clone()) };
+            let transport =
+                if arguments.turn_transport == "udp" { Transport::Udp } else { Transport::Tcp };
+            let server = RelayServer::new(address, credentials.clone());
+            let server = RelayServer { dialect, transport, ..server };
             self.agent.add_relay_server(server, Instant::now()).map_err(io::Error::other)?;
         }
         self.agent.end_of_candidates(Instant::now());
@@ -266,7 +297,7 @@ impl Session {
     /// Sends what waits, reports what happened, and waits for the next thing until `limit`.
     async fn turn(&mut self, limit: Instant) -> io::Result<()> {
         while let Some(transmit) = self.agent.poll_transmit() {
-            self.transmit(transmit.local, transmit.remote, &transmit.payload).await;
+            self.transmit(transmit).await;
         }
         let mut has_news = false;
         while let Some(event) = self.agent.poll_event() {
@@ -280,8 +311,12 @@ impl Session {
         tokio::select! {
             datagram = self.datagrams.recv() => {
                 let (local, remote, octets) = datagram.ok_or(io::ErrorKind::BrokenPipe)?;
-                self.take(local, remote, &octets);
+                self.take(Transport::Udp, local, remote, &octets);
             }
+            Some((local, remote, frame)) = self.frames.recv() => match frame {
+                Some(octets) => self.take(Transport::Tcp, local, remote, &octets),
+                None => self.agent.handle_transport_error(local, remote, Instant::now()),
+            },
             () = tokio::time::sleep_until(until.into()) => {
                 self.agent.handle_timeout(Instant::now());
             }
@@ -289,11 +324,11 @@ impl Session {
         Ok(())
     }
 
-    fn take(&mut self, local: SocketAddr, remote: SocketAddr, octets: &[u8]) {
-        let input = Received { transport: Transport::Udp, local, remote, payload: octets };
+    fn take(&mut self, transport: Transport, local: SocketAddr, remote: SocketAddr, octets: &[u8]) {
+        let input = Received { transport, local, remote, payload: octets };
+        let inner = self.agent.unwrap(input);
         match self.agent.handle_input(input, Instant::now()) {
-            Err(InputError::NotMine) if demultiplex(octets) != PacketKind::Stun => {
-                let inner = self.agent.unwrap(input);
+            Err(InputError::NotMine) if demultiplex(inner.payload) != PacketKind::Stun => {
                 let candidates = self.agent.local_candidates(self.stream);
                 let component = candidates.iter().find(|c| c.address == inner.local);
                 let component = component.map_or(1, |candidate| candidate.component);
@@ -368,8 +403,9 @@ impl Session {
             let Some(pair) = self.agent.selected(self.stream, component) else { continue };
             match self.agent.forward(&pair, data) {
                 Ok(way) => {
-                    let octets = way.packet.slices().concat();
-                    self.transmit(way.local, way.remote, &octets).await;
+                    let payload = way.packet.to_bytes();
+                    let (transport, local, remote) = (way.transport, way.local, way.remote);
+                    self.transmit(Transmit { transport, local, remote, payload }).await;
                 }
                 // The relay does not let it pass without a header of its own yet.
                 Err(_) => drop(self.agent.send(self.stream, component, data)),
@@ -383,7 +419,7 @@ impl Session {
         let limit = Instant::now() + Duration::from_secs(2);
         loop {
             while let Some(transmit) = self.agent.poll_transmit() {
-                self.transmit(transmit.local, transmit.remote, &transmit.payload).await;
+                self.transmit(transmit).await;
             }
             if self.agent.poll_timeout().is_none() || Instant::now() > limit {
                 return Ok(());
@@ -392,12 +428,35 @@ impl Session {
         }
     }
 
-    async fn transmit(&self, local: SocketAddr, remote: SocketAddr, payload: &[u8]) {
-        if let Some((_, socket)) = self.sockets.iter().find(|(address, _)| *address == local) {
+    async fn transmit(&mut self, transmit: Transmit) {
+        let Transmit { transport, local, remote, payload } = transmit;
+        if transport == Transport::Tcp {
+            return self.streams.send(local, remote, payload);
+        }
+        let socket = self.sockets.iter().find(|(address, _)| *address == local);
+        if let Some((_, socket)) = socket.filter(|_| !self.no_udp) {
             // What the network refuses is lost, as any datagram may be.
-            let _ = socket.send_to(payload, remote).await;
+            let _ = socket.send_to(&payload, remote).await;
         }
     }
+}
+
+/// How the TURN server is spoken to over a connection.
+fn relay_path(arguments: &Arguments) -> io::Result<HashMap<SocketAddr, RelayPath>> {
+    let Some(address) = arguments.turn else { return Ok(HashMap::new()) };
+    let path = match (arguments.turn_transport.as_str(), &arguments.turn_ca) {
+        ("tls", Some(ca)) => {
+            let tls = Tls::new(None, read_roots(ca)?, false)?;
+            let name = match arguments.turn_name.clone() {
+                Some(name) => ServerName::try_from(name).map_err(io::Error::other)?,
+                None => ServerName::from(address.ip()),
+            };
+            RelayPath::Tls(tls.connector().clone(), name)
+        }
+        _ if arguments.ms_turn => RelayPath::Microsoft,
+        _ => RelayPath::Tcp,
+    };
+    Ok(HashMap::from([(address, path)]))
 }
 
 async fn receive(socket: Arc<UdpSocket>, local: SocketAddr, to: mpsc::Sender<Datagram>) {

@@ -81,73 +81,37 @@ scenario_ice_consent() {
     expect "seconds until a frozen peer was noticed" $((SECONDS - since)) at-least 4
 }
 
-# Our client on coturn, at both ends and with no other way.
-scenario_turn_coturn() {
-    local out=$work/coturn status=0
+# Our client on coturn, at both ends and with no other way; over a connection no datagram leaves.
+through_coturn() { # TRANSPORT OPTION...
+    local out=$work/coturn-$1 how=$1 status=0
+    shift
     rm -rf "$out"
     mkdir -p "$out"
-    "$lab/netns.sh" up isolated >/dev/null
-    coturn_up
-    local turn=(--turn 10.98.1.1:3478 --turn-user lab:labsecret --send hello --expect-data --seconds 2 --json)
+    local turn=(--turn-transport "$how" "$@" --turn-user lab:labsecret --send hello --expect-data --seconds 2 --json)
     timeout 30 ip netns exec "$ns-a" "$target/ice-connect" --role controlling --local 10.98.1.2 --write "$out/a.txt" --read "$out/b.txt" "${turn[@]}" >"$out/a.jsonl" &
     local a=$!
     timeout 30 ip netns exec "$ns-b" "$target/ice-connect" --role controlled --local 10.98.2.2 --write "$out/b.txt" --read "$out/a.txt" "${turn[@]}" >"$out/b.jsonl" || status=1
     wait $a || status=1
-    "$lab/coturn.sh" stop >/dev/null
-    "$lab/netns.sh" up routed >/dev/null
-    [ $status = 0 ] || { tail -n 5 "$out"/*.jsonl; return 1; }
-    grep -h '"event":"selected"' "$out"/*.jsonl | grep -q relay
-    echo "  ok: two agents of ours through coturn"
+    [ $status = 0 ] && grep -h '"event":"selected"' "$out"/*.jsonl | grep -q relay || { tail -n 5 "$out"/*.jsonl; return 1; }
+    echo "  ok: two agents of ours over $how: $*"
 }
 
-# A peer that answers in capitals at PORT, or CONNECT: one that connects there and does the same.
-capitals='
-import socket, sys
-if sys.argv[1] == "connect":
-    peer = socket.create_connection((sys.argv[2], int(sys.argv[3])))
-else:
-    listener = socket.create_server((sys.argv[2], int(sys.argv[3])))
-    peer = listener.accept()[0]
-while octets := peer.recv(4096):
-    peer.sendall(octets.upper())
-'
-
-# Our client's TCP allocations (RFC 6062) on SERVER, which runs already: to a peer, and taken from one.
-tcp_through() {
-    local out=$work/tcp-$1 relayed peer status=0
-    rm -rf "$out"
-    mkdir -p "$out"
-    ours=(timeout 25 ip netns exec "$ns-a" "$target/turn-connect" --json --server 10.98.1.1:3478 --user lab:labsecret --send "hello there" --expect "HELLO THERE")
-    timeout 25 ip netns exec "$ns-b" python3 -c "$capitals" listen 10.98.2.2 9000 2>/dev/null &
-    peer=$!
-    sleep 0.5
-    "${ours[@]}" --peer 10.98.2.2:9000 >"$out/out.jsonl" || status=1
-    kill $peer 2>/dev/null || true
-    "${ours[@]}" --accept 10.98.2.2 >"$out/in.jsonl" &
-    local client=$!
-    wait_for "$out/in.jsonl" allocated 5
-    sleep 0.3
-    relayed=$(sed -n 's/.*"relayed":"[^"]*:\([0-9]*\)".*/\1/p' "$out/in.jsonl")
-    timeout 25 ip netns exec "$ns-b" python3 -c "$capitals" connect 10.98.1.1 "$relayed" 2>/dev/null &
-    peer=$!
-    wait $client || status=1
-    kill $peer 2>/dev/null || true
-    [ $status = 0 ] || { tail -n 5 "$out"/*.jsonl; return 1; }
-    echo "  ok: TCP through $1, to a peer and from one"
-}
-
-# The core forwards nothing: only the servers join the two.
-scenario_turn_tcp() {
-    local status=0 server
-    mkdir -p "$work"
+scenario_turn_coturn() {
     "$lab/netns.sh" up isolated >/dev/null
     coturn_up
-    tcp_through coturn || status=1
+    local status=0 job
+    through_coturn udp --turn 10.98.1.1:3478 &
+    through_coturn tcp --turn 10.98.1.1:3478 --no-udp &
+    through_coturn tls --turn 10.98.1.1:5349 --no-udp --turn-ca "$LAB_DIR/certs/ca.crt" --turn-name sip.example.test &
+    for job in $(jobs -p); do wait "$job" || status=1; done
     "$lab/coturn.sh" stop >/dev/null
-    ip netns exec "$ns-core" "$target/turn-server" --listen 10.98.1.1:3478 --realm example.test --user lab:labsecret --allow-peer 10.98.0.0/16 >"$work/tcp-server.log" &
-    server=$!
-    wait_for "$work/tcp-server.log" ready 5
-    tcp_through ours || status=1
+    # MS-TURN behind its pseudo-TLS handshake, on our server.
+    ip netns exec "$ns-core" "$target/turn-server" --ms --listen 10.98.1.1:3479 --realm example.test --user lab:labsecret \
+        --allow-peer 10.98.0.0/16 >"$work/coturn-tcp/ms.log" &
+    local server=$!
+    wait_for "$work/coturn-tcp/ms.log" ready 5
+    rm -f "$work"/coturn-tcp/*.jsonl
+    through_coturn tcp --turn 10.98.1.1:3479 --ms-turn --no-udp --dialect ms-ice2 || status=1
     kill $server
     "$lab/netns.sh" up routed >/dev/null
     return $status

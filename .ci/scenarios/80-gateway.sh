@@ -298,7 +298,7 @@ PY
 }
 
 # No media passes directly between the gateway and the room: it goes through coturn, by the gateway's own
-# relayed candidates.
+# relayed candidates, and between the two over TCP.
 scenarios+=" gateway_turn"
 
 scenario_gateway_turn() {
@@ -314,7 +314,7 @@ table inet relayed {
 }
 NFT
     start_room enc=srtp-mand nat=ice $narrowband
-    STANDARD_MORE='turn = [{ address = "10.98.1.1:3478", username = "lab", password = "labsecret" }]' \
+    STANDARD_MORE='turn = [{ address = "10.98.1.1:3478", username = "lab", password = "labsecret", transport = "tcp" }]' \
         start_gateway gateway_turn required rfc8445 5070
     lync_client --call sip:room@video.example.test --proxy 10.98.1.1:5061 --transport tls \
         --ca "$LAB_DIR/certs/ca.crt" --server-name sip.example.test \

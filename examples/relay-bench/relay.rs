@@ -1,5 +1,6 @@
 //! Our relay as a process: the media threads of a gateway, with streams that nobody had to agree on.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::io::{BufRead, Write};
 
@@ -13,7 +14,8 @@ use crate::streams::{H264, PCMU, Places, UC, key};
 use crate::{Arguments, Kind};
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let (mut threads, mut events) = MediaThreads::start(arguments.threads, &Tap::closed(), "")?;
+    let (mut threads, mut events) =
+        MediaThreads::start(arguments.threads, &Tap::closed(), "", HashMap::new())?;
     let places = Places::new(arguments);
     let kind = if arguments.kind == Kind::Video { StreamKind::Video } else { StreamKind::Audio };
     for stream in 0..arguments.streams {

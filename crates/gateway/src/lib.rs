@@ -19,7 +19,7 @@ mod signalling;
 pub use config::{
     AddressRange, AudioCodec, ConferenceAlias, Config, ConfigError, DamagedVideo, DomainPattern,
     Encryption, H264, IceKind, Listener, NextHop, NextHopError, PacketizationModes, PatternError,
-    Problem, Route, SideConfig, SignallingTransport, TurnServer,
+    Problem, Route, SideConfig, SignallingTransport, TurnServer, TurnTransport,
 };
 pub use event::{CallState, CallSummary, GatewayCounters, GatewayEvent, LadderLine};
 pub use gateway::Gateway;

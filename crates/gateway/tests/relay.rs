@@ -20,6 +20,8 @@ struct World {
     now: Instant,
     network: Network,
     server: TurnServer,
+    /// How the server is reached.
+    transport: ice::Transport,
     bound: Vec<SocketAddr>,
     allocations: usize,
     ends: [MediaTransport; 2],
@@ -32,7 +34,7 @@ fn host(end: usize, port: u16) -> SocketAddr {
 }
 
 impl World {
-    fn new(dialect: ice::Dialect, relay: ice::RelayDialect) -> Self {
+    fn new(dialect: ice::Dialect, relay: ice::RelayDialect, transport: ice::Transport) -> Self {
         let now = Instant::now();
         let server: SocketAddr = SERVER.parse().unwrap();
         let mut config = ServerConfig::new("example.test");
@@ -45,9 +47,8 @@ impl World {
             let mut config = TransportConfig::new(StreamKind::Audio, rtp, rtcp);
             config.ice = Some((dialect, role));
             let credentials = ice::RelayCredentials::new("user", "secret");
-            let relay =
-                ice::RelayServer { dialect: relay, ..ice::RelayServer::new(server, credentials) };
-            config.relays = vec![relay];
+            let known = ice::RelayServer::new(server, credentials);
+            config.relays = vec![ice::RelayServer { dialect: relay, transport, ..known }];
             MediaTransport::new(config, [u8::try_from(end).unwrap() + 1; 32], now)
         });
         let delay = Duration::from_millis(10);
@@ -55,6 +56,7 @@ impl World {
             now,
             network: Network::new(7, Link { delay, ..Link::default() }),
             server: TurnServer::new(config, [9; 32], now),
+            transport,
             bound: Vec::new(),
             allocations: 0,
             ends,
@@ -91,14 +93,19 @@ impl World {
     fn take(&mut self, from: SocketAddr, to: SocketAddr, payload: Vec<u8>) {
         let now = self.now;
         let Some(end) = (0..2).find(|end| host(*end, 0).ip() == to.ip()) else {
-            let transport = ice::Transport::Udp;
+            let is_listener = to == SERVER.parse().unwrap();
+            let transport = if is_listener { self.transport } else { ice::Transport::Udp };
             let payload = &payload[..];
             let input = ice::Received { transport, local: to, remote: from, payload };
             let _ = self.server.handle_input(input, now);
             return;
         };
         let mut packet = BytesMut::from(&payload[..]);
-        if let Ok(Incoming::Rtp(len)) = self.ends[end].handle_input(to, from, &mut packet, now) {
+        let taken = match self.transport {
+            ice::Transport::Udp => self.ends[end].handle_input(to, from, &mut packet, now),
+            ice::Transport::Tcp => self.ends[end].handle_frame(to, from, &mut packet, now),
+        };
+        if let Ok(Incoming::Rtp(len)) = taken {
             self.heard[end].push(packet[..len].to_vec());
         }
     }
@@ -122,6 +129,8 @@ impl World {
         }
         for (number, end) in self.ends.iter_mut().enumerate() {
             while let Some(transmit) = end.poll_transmit() {
+                let is_to_server = transmit.remote == SERVER.parse().unwrap();
+                assert!(!is_to_server || transmit.transport == self.transport);
                 out.push((transmit.local, transmit.remote, transmit.payload.to_vec()));
             }
             while let Some(event) = end.poll_event() {
@@ -153,8 +162,12 @@ impl World {
     }
 }
 
-fn media_goes_through_a_relay(dialect: ice::Dialect, relay: ice::RelayDialect) {
-    let mut world = World::new(dialect, relay);
+fn media_goes_through_a_relay(
+    dialect: ice::Dialect,
+    relay: ice::RelayDialect,
+    transport: ice::Transport,
+) {
+    let mut world = World::new(dialect, relay, transport);
     assert!(!world.ends[0].is_gathered(world.now), "relays are waited for");
     let gathered = |world: &World| world.ends.iter().all(|end| end.is_gathered(world.now));
     assert!(world.run(Duration::from_secs(3), gathered));
@@ -186,10 +199,31 @@ fn media_goes_through_a_relay(dialect: ice::Dialect, relay: ice::RelayDialect) {
 
 #[test]
 fn media_goes_through_rfc_8656() {
-    media_goes_through_a_relay(ice::Dialect::Rfc8445, ice::RelayDialect::Rfc8656);
+    for transport in [ice::Transport::Udp, ice::Transport::Tcp] {
+        media_goes_through_a_relay(ice::Dialect::Rfc8445, ice::RelayDialect::Rfc8656, transport);
+    }
 }
 
 #[test]
 fn media_goes_through_ms_turn() {
-    media_goes_through_a_relay(ice::Dialect::MsIce2, ice::RelayDialect::MsTurn);
+    for transport in [ice::Transport::Udp, ice::Transport::Tcp] {
+        media_goes_through_a_relay(ice::Dialect::MsIce2, ice::RelayDialect::MsTurn, transport);
+    }
+}
+
+#[test]
+fn a_connection_that_ends_takes_its_relay_with_it() {
+    let (dialect, relay) = (ice::Dialect::Rfc8445, ice::RelayDialect::Rfc8656);
+    let mut world = World::new(dialect, relay, ice::Transport::Tcp);
+    let (now, server) = (world.now, SERVER.parse().unwrap());
+    for component in 0..2 {
+        world.ends[0].handle_disconnect(host(0, 4_000 + component), server, now);
+    }
+    assert!(world.ends[0].is_gathered(now), "nobody is waited for any more");
+    assert!(!world.ends[1].is_gathered(now));
+    let mut failed = 0;
+    while let Some(event) = world.ends[0].poll_event() {
+        failed += usize::from(matches!(event, TransportEvent::RelayFailed { .. }));
+    }
+    assert_eq!(failed, 2);
 }

@@ -390,9 +390,11 @@ impl Agent {
     }
 
     /// The network refused to carry a packet (ICMP, a connection refused or closed): its checks
-    /// fail at once instead of after their last retransmission.
+    /// fail at once instead of after their last retransmission. Of the connection to a TURN server,
+    /// from a host candidate's address: the allocation is gone.
     pub fn handle_transport_error(&mut self, local: SocketAddr, remote: SocketAddr, now: Instant) {
         self.fail_path(local, remote, now);
+        self.lose_relay(local, remote);
         self.pump(now);
     }
 

@@ -4,21 +4,24 @@ mod handle;
 
 pub use handle::{GatewayHandle, MediaTotals, Snapshot};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::net::SocketAddr;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use linkspan_gateway::{
     Config, Gateway, GatewayEvent, Listener, MediaEvent, Side, SignallingTransport, StreamKind,
+    TurnTransport,
 };
 use linkspan_sip as sip;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use self::handle::Control;
 use crate::events::{call_of_event, describe_event};
-use crate::{MediaThreads, SipInput, SipNet, Tap, Tls, fresh_seed};
+use crate::{MediaThreads, RelayPath, SipInput, SipNet, Tap, Tls, fresh_seed};
 
 /// Runs both halves of a gateway, signalling and media, on the sockets of its configuration.
 #[derive(Debug)]
@@ -72,12 +75,13 @@ impl GatewayDriver {
         threads: usize,
     ) -> io::Result<(Self, GatewayHandle, mpsc::Receiver<GatewayEvent>)> {
         resolve(&mut config).await?;
+        let relays = relay_paths(&config, tls.as_ref())?;
         let (sip, sip_input) = SipNet::new(party, tls, tap.clone());
         let threads = match threads {
             0 => available_parallelism().map_or(1, usize::from),
             some => some,
         };
-        let (media, media_events) = MediaThreads::start(threads, &tap, party)?;
+        let (media, media_events) = MediaThreads::start(threads, &tap, party, relays)?;
         for (side, visitors) in
             [(&mut config.lync, "Lync side"), (&mut config.standard, "standards side")]
         {
@@ -318,6 +322,30 @@ pub async fn resolve(config: &mut Config) -> io::Result<()> {
         config.set_addresses(&name, &addresses);
     }
     Ok(())
+}
+
+/// How the TURN servers that are reached over connections are spoken to.
+fn relay_paths(config: &Config, tls: Option<&Tls>) -> io::Result<HashMap<SocketAddr, RelayPath>> {
+    let standard = config.standard.turn.iter().map(|server| (server, RelayPath::Tcp));
+    let lync = config.lync.turn.iter().map(|server| (server, RelayPath::Microsoft));
+    let mut paths = HashMap::new();
+    for (server, mut path) in standard.chain(lync) {
+        match server.transport {
+            TurnTransport::Tcp => {}
+            TurnTransport::Tls => {
+                let tls =
+                    tls.ok_or_else(|| io::Error::other("a TURN server over TLS needs [tls]"))?;
+                let name = match server.server_name.as_str() {
+                    "" => ServerName::from(server.address.ip()),
+                    name => ServerName::try_from(name.to_owned()).map_err(io::Error::other)?,
+                };
+                path = RelayPath::Tls(tls.connector().clone(), name);
+            }
+            _ => continue,
+        }
+        paths.insert(server.address, path);
+    }
+    Ok(paths)
 }
 
 /// The names that certificates of next hops must carry.

@@ -6,8 +6,9 @@
 mod batch;
 mod worker;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -17,7 +18,7 @@ use mio::{Poll, Waker};
 use tokio::sync::{mpsc, oneshot};
 
 use self::worker::{WAKE, Worker};
-use crate::{Tap, fresh_seed};
+use crate::{RelayFrame, RelayPath, RelayStreams, Tap, fresh_seed};
 
 /// Threads that carry the media of a gateway; its calls are spread over them.
 #[derive(Debug)]
@@ -38,12 +39,15 @@ struct Thread {
 enum Order {
     Carry(MediaCommand),
     Tell(oneshot::Sender<Vec<(StreamId, StreamStatistics)>>),
+    Relayed(RelayFrame),
 }
 
 impl MediaThreads {
     /// Starts `count` threads, one at least. They end when this value is dropped.
     ///
     /// With a tap that sees datagrams each of them goes through its lock: for traces and tests.
+    /// `relays` are the TURN servers that are reached over connections, which run on the runtime
+    /// that this is called on.
     ///
     /// # Errors
     /// When the system has no thread or no randomness to give.
@@ -51,20 +55,29 @@ impl MediaThreads {
         count: usize,
         tap: &Tap,
         party: &str,
+        relays: HashMap<SocketAddr, RelayPath>,
     ) -> io::Result<(Self, mpsc::UnboundedReceiver<MediaEvent>)> {
         // Unbounded, because a media thread waits for nobody: what it tells is bounded by the
         // commands it gets and by the second that lies between two reports of a stream.
         let (events, output) = mpsc::unbounded_channel();
         let mut threads = Vec::new();
+        let relays = Arc::new(relays);
+        let runtime = tokio::runtime::Handle::try_current().ok();
         for number in 0..count.max(1) {
             let (orders, inbox) = std::sync::mpsc::channel();
             let tap = tap.sees_datagrams().then(|| (tap.clone(), party.to_owned()));
             let poll = Poll::new()?;
             let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
             let (seed, events) = (fresh_seed()?, events.clone());
+            let (answers, wakes) = (orders.clone(), Arc::clone(&waker));
+            let streams = RelayStreams::new(runtime.clone(), Arc::clone(&relays), move |frame| {
+                if answers.send(Order::Relayed(frame)).is_ok() {
+                    let _ = wakes.wake();
+                }
+            });
             thread::Builder::new()
                 .name(format!("media-{number}"))
-                .spawn(move || Worker::new(poll, seed, inbox, events, tap).run())?;
+                .spawn(move || Worker::new(poll, seed, inbox, events, tap, streams).run())?;
             threads.push(Thread { orders, waker });
         }
         Ok((Self { threads, asleep: BTreeSet::new() }, output))

@@ -7,13 +7,14 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use linkspan_gateway::{MediaCommand, MediaEngine, MediaEvent, MediaTransmit, StreamId};
+use linkspan_ice::Transport;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Order;
 use super::batch::{self, BATCH, Batch};
-use crate::Tap;
+use crate::{RelayFrame, RelayStreams, Tap};
 
 /// An engine, the sockets of its streams, and what they have to do with each other.
 pub(super) struct Worker {
@@ -30,6 +31,7 @@ pub(super) struct Worker {
     inbox: Receiver<Order>,
     events: UnboundedSender<MediaEvent>,
     tap: Option<(Tap, String)>,
+    streams: RelayStreams,
 }
 
 struct Socket {
@@ -54,6 +56,7 @@ impl Worker {
         inbox: Receiver<Order>,
         events: UnboundedSender<MediaEvent>,
         tap: Option<(Tap, String)>,
+        streams: RelayStreams,
     ) -> Self {
         Self {
             poll,
@@ -67,6 +70,7 @@ impl Worker {
             inbox,
             events,
             tap,
+            streams,
         }
     }
 
@@ -143,8 +147,8 @@ impl Worker {
             let next = self.engine.poll_transmit();
             let fits = match (&next, self.outgoing.first()) {
                 (Some(next), Some(first)) => {
-                    let same = next.local == first.local && next.remote == first.remote;
-                    same && self.outgoing.len() < BATCH
+                    let way = |one: &MediaTransmit| (one.transport, one.local, one.remote);
+                    way(next) == way(first) && self.outgoing.len() < BATCH
                 }
                 _ => true,
             };
@@ -160,13 +164,19 @@ impl Worker {
 
     fn flush(&mut self) {
         let Some(first) = self.outgoing.first() else { return };
+        if first.transport == Transport::Tcp {
+            for MediaTransmit { local, remote, payload, .. } in self.outgoing.drain(..) {
+                self.streams.send(local, remote, payload.freeze());
+            }
+            return;
+        }
         let socket = self.tokens.get(&first.local).and_then(|at| self.sockets.get(*at)?.as_ref());
         if let Some(Socket { socket, local }) = socket {
             // What the system does not take is lost, as in a network.
             if let Err(error) = self.batch.send(socket, &self.outgoing) {
                 tracing::debug!(%error, %local, remote = %first.remote, "media not sent");
             } else if let Some((tap, _)) = &self.tap {
-                for MediaTransmit { local, remote, payload } in &self.outgoing {
+                for MediaTransmit { local, remote, payload, .. } in &self.outgoing {
                     tap.datagram_sent(*local, *remote, payload);
                 }
             }
@@ -189,9 +199,24 @@ impl Worker {
                     // Whoever has asked may have gone.
                     let _ = answer.send(figures.collect());
                 }
+                Ok(Order::Relayed(frame)) => self.take_frame(frame),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }
+        }
+    }
+
+    /// What a TURN server sends over its connection, or that it is gone.
+    fn take_frame(&mut self, (local, remote, frame): RelayFrame) {
+        let now = Instant::now();
+        let Some(frame) = frame else {
+            return self.engine.handle_disconnect(local, remote, now);
+        };
+        if let Some((tap, _)) = &self.tap {
+            tap.datagram_received(remote, local, &frame);
+        }
+        if let Err(error) = self.engine.handle_frame(local, remote, frame.into(), now) {
+            tracing::trace!(%error, %local, %remote, "frame dropped");
         }
     }
 
@@ -246,6 +271,7 @@ impl Worker {
 
     /// Closing takes it out of the poll as well.
     fn unbind(&mut self, local: SocketAddr) {
+        self.streams.close(local);
         if let Some(at) = self.tokens.remove(&local)
             && self.sockets.get_mut(at).and_then(Option::take).is_some()
         {

@@ -1,4 +1,4 @@
-use super::{Config, IceKind, SideConfig, SignallingTransport};
+use super::{Config, IceKind, SideConfig, SignallingTransport, TurnTransport};
 use crate::id::Side;
 use crate::ports::Ports;
 
@@ -110,6 +110,9 @@ fn check_side(side: Side, config: &SideConfig, report: &mut impl FnMut(String, &
         }
         if config.ice == IceKind::None {
             report(format!("{side}.turn[{n}]"), "a relay is of use with ICE only");
+        }
+        if side == Side::Lync && server.transport == TurnTransport::Tls {
+            report(format!("{side}.turn[{n}].transport"), "MS-TURN has tcp, and no tls of its own");
         }
         if server.address.is_ipv4() != config.media_address.is_ipv4() {
             report(format!("{side}.turn[{n}].address"), "not of the media address's family");

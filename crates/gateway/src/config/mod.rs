@@ -18,7 +18,7 @@ pub use side::{
     AddressRange, AudioCodec, DamagedVideo, Encryption, H264, IceKind, Listener,
     PacketizationModes, SideConfig, SignallingTransport,
 };
-pub use turn::TurnServer;
+pub use turn::{TurnServer, TurnTransport};
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -6,7 +6,7 @@ use linkspan_ice as ice;
 use crate::base64;
 
 /// A TURN server that relays a side's media where there is no direct way: RFC 8656 toward the
-/// standards side, \[MS-TURN\] (a Lync edge) toward Lync. It is reached over UDP.
+/// standards side, \[MS-TURN\] (a Lync edge) toward Lync.
 ///
 /// ```
 /// use linkspan_gateway::TurnServer;
@@ -26,20 +26,52 @@ pub struct TurnServer {
     pub username: String,
     /// Password, the same way.
     pub password: String,
+    /// How it is reached: UDP, the default, or TCP or TLS where no datagrams get out.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub transport: TurnTransport,
+    /// Over TLS the name that its certificate must carry; its address when empty.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub server_name: String,
+}
+
+/// How a [`TurnServer`] is reached.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum TurnTransport {
+    /// Datagrams.
+    #[default]
+    Udp,
+    /// A connection for each socket of a stream; toward Lync behind its pseudo-TLS handshake.
+    Tcp,
+    /// The same inside TLS.
+    Tls,
 }
 
 impl TurnServer {
     /// A server and who asks it.
     #[must_use]
     pub fn new(address: SocketAddr, username: &str, password: &str) -> Self {
-        Self { address, username: username.into(), password: password.into() }
+        Self {
+            address,
+            username: username.into(),
+            password: password.into(),
+            transport: TurnTransport::Udp,
+            server_name: String::new(),
+        }
     }
 
     /// The server as an ICE agent takes it; `None` where the credentials are not base64.
     pub(crate) fn relay(&self, dialect: ice::RelayDialect) -> Option<ice::RelayServer> {
         let (username, password) = (octets(&self.username)?, octets(&self.password)?);
         let credentials = ice::RelayCredentials::new(username, password);
-        Some(ice::RelayServer { dialect, ..ice::RelayServer::new(self.address, credentials) })
+        let transport = match self.transport {
+            TurnTransport::Udp => ice::Transport::Udp,
+            TurnTransport::Tcp | TurnTransport::Tls => ice::Transport::Tcp,
+        };
+        let server = ice::RelayServer::new(self.address, credentials);
+        Some(ice::RelayServer { dialect, transport, ..server })
     }
 }
 

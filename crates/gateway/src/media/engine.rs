@@ -120,6 +120,42 @@ impl MediaEngine {
         &mut self,
         local: SocketAddr,
         remote: SocketAddr,
+        packet: BytesMut,
+        now: Instant,
+    ) -> Result<(), MediaInputError> {
+        self.take(false, local, remote, packet, now)
+    }
+
+    /// Takes a whole message that came over the TCP or TLS connection from the socket `local` to a
+    /// TURN server.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaInputError`]: it was dropped and counted.
+    pub fn handle_frame(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        packet: BytesMut,
+        now: Instant,
+    ) -> Result<(), MediaInputError> {
+        self.take(true, local, remote, packet, now)
+    }
+
+    /// The connection to a TURN server could not be opened, or has ended.
+    pub fn handle_disconnect(&mut self, local: SocketAddr, remote: SocketAddr, now: Instant) {
+        let Some(at) = self.sockets.get(&local).copied() else { return };
+        if let Some(stream) = self.stream(at) {
+            stream.transport.handle_disconnect(local, remote, now);
+            self.settle(at, now);
+        }
+    }
+
+    fn take(
+        &mut self,
+        is_frame: bool,
+        local: SocketAddr,
+        remote: SocketAddr,
         mut packet: BytesMut,
         now: Instant,
     ) -> Result<(), MediaInputError> {
@@ -129,7 +165,11 @@ impl MediaEngine {
         };
         let peer = self.peer_of(at);
         let Some(stream) = self.stream(at) else { return Err(MediaInputError::NotMine) };
-        let taken = stream.transport.handle_input(local, remote, &mut packet, now);
+        let taken = if is_frame {
+            stream.transport.handle_frame(local, remote, &mut packet, now)
+        } else {
+            stream.transport.handle_input(local, remote, &mut packet, now)
+        };
         let result = match taken {
             Ok(Incoming::Rtp(len)) => {
                 packet.truncate(len);

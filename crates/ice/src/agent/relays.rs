@@ -447,6 +447,22 @@ impl Agent {
         });
     }
 
+    /// The connection to a server has ended: what was allocated over it ends too (RFC 8656 §3.1).
+    pub(super) fn lose_relay(&mut self, base: SocketAddr, server: SocketAddr) {
+        let index = self.relays.iter().position(|relay| {
+            let path = (relay.transport, relay.base, relay.client.server());
+            path == (Transport::Tcp, base, server)
+        });
+        let Some(relay) = index.map(|index| self.relays.remove(index)) else { return };
+        if relay.stage != Stage::Done {
+            let (stream, component) = (StreamId(relay.stream), relay.component);
+            let error = RequestError::TimedOut.into();
+            self.events.push_back(IceEvent::RelayFailed { stream, component, server, error });
+        }
+        self.fail_relayed(relay.stream, &relay.relayed, None);
+        self.lose_relayed(relay.stream, &relay.relayed);
+    }
+
     /// An allocation is gone, and the selected pairs on it with it.
     fn lose_relayed(&mut self, stream: usize, relayed: &[SocketAddr]) {
         let Some(this) = self.streams.get(stream) else { return };

@@ -92,37 +92,32 @@ impl Link {
     }
 
     /// Who has sent a packet, and where in it what they have sent is.
-    pub(super) fn unwrap(
-        &self,
-        local: SocketAddr,
-        remote: SocketAddr,
-        payload: &[u8],
-    ) -> (SocketAddr, Range<usize>) {
-        let whole = (remote, 0..payload.len());
+    pub(super) fn unwrap(&self, received: ice::Received<'_>) -> (SocketAddr, Range<usize>) {
+        let payload = received.payload;
+        let whole = (received.remote, 0..payload.len());
         if !self.has_relays {
             return whole;
         }
-        let transport = ice::Transport::Udp;
-        let inner = self.agent.unwrap(ice::Received { transport, local, remote, payload });
+        let inner = self.agent.unwrap(received);
         // It is a part of the packet: how far into it, the addresses tell.
         let start = inner.payload.as_ptr().addr().checked_sub(payload.as_ptr().addr());
         start.map_or(whole, |start| (inner.remote, start..start + inner.payload.len()))
     }
 
-    /// Puts the relay's header before a packet: the addresses that it goes between. `None` when
+    /// Puts the relay's header before a packet: how and between which addresses it goes. `None` when
     /// the agent has taken it, because the relay is not ready for more than its own way.
     pub(super) fn wrap(
         &mut self,
         component: usize,
         packet: &mut BytesMut,
-    ) -> Option<(SocketAddr, SocketAddr)> {
+    ) -> Option<(ice::Transport, SocketAddr, SocketAddr)> {
         let pair = &self.pairs.get(component)?.as_ref()?.pair;
         let Ok(forward) = self.agent.forward(pair, packet) else {
             let number = u16::try_from(component + 1).ok()?;
             let _ = self.agent.send(self.stream, number, packet);
             return None;
         };
-        let (local, remote) = (forward.local, forward.remote);
+        let way = (forward.transport, forward.local, forward.remote);
         let ([head, data, tail], mut room) = (forward.packet.slices(), [0; 64]);
         let (before, len, after) = (head.len(), data.len(), tail.len());
         room.get_mut(..before)?.copy_from_slice(head);
@@ -130,7 +125,7 @@ impl Link {
         packet.copy_within(..len, before);
         packet.get_mut(..before)?.copy_from_slice(room.get(..before)?);
         packet.get_mut(before + len..)?.fill(0);
-        Some((local, remote))
+        Some(way)
     }
 
     /// Allocations are given back.
@@ -176,13 +171,19 @@ impl Link {
 
     pub(super) fn handle_input(
         &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
-        payload: &[u8],
+        received: ice::Received<'_>,
         now: Instant,
     ) -> Result<(), ice::InputError> {
-        let transport = ice::Transport::Udp;
-        self.agent.handle_input(ice::Received { transport, local, remote, payload }, now)
+        self.agent.handle_input(received, now)
+    }
+
+    pub(super) fn handle_disconnect(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        now: Instant,
+    ) {
+        self.agent.handle_transport_error(local, remote, now);
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {

@@ -179,16 +179,57 @@ impl MediaTransport {
         packet: &mut [u8],
         now: Instant,
     ) -> Result<Incoming, MediaInputError> {
+        self.take(ice::Transport::Udp, local, remote, packet, now)
+    }
+
+    /// Takes a whole message that came over the TCP connection to a TURN server.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaInputError`]: it was dropped and counted, and has changed nothing else.
+    pub fn handle_frame(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        packet: &mut [u8],
+        now: Instant,
+    ) -> Result<Incoming, MediaInputError> {
+        self.take(ice::Transport::Tcp, local, remote, packet, now)
+    }
+
+    /// The connection to a TURN server could not be opened, or has ended.
+    pub fn handle_disconnect(&mut self, local: SocketAddr, remote: SocketAddr, now: Instant) {
+        if let Some(link) = &mut self.link {
+            link.handle_disconnect(local, remote, now);
+            self.drain_link();
+        }
+    }
+
+    fn take(
+        &mut self,
+        transport: ice::Transport,
+        local: SocketAddr,
+        remote: SocketAddr,
+        packet: &mut [u8],
+        now: Instant,
+    ) -> Result<Incoming, MediaInputError> {
         if local != self.config.rtp && local != self.config.rtcp {
             return Err(MediaInputError::NotMine);
         }
         // What a relay has put around a packet comes off; the agent takes its own as it came.
         let (source, inner) = match &self.link {
-            Some(link) => link.unwrap(local, remote, packet),
+            Some(link) => link.unwrap(ice::Received { transport, local, remote, payload: packet }),
             None => (remote, 0..packet.len()),
         };
+        let is_bare = inner.len() == packet.len();
         let taken = match demultiplex(packet.get(inner.clone()).unwrap_or_default()) {
-            PacketKind::Stun => self.take_stun(local, remote, packet, now),
+            PacketKind::Stun => {
+                self.take_stun(ice::Received { transport, local, remote, payload: packet }, now)
+            }
+            // Over a connection only the relay speaks; what it frames otherwise is its own.
+            _ if is_bare && transport == ice::Transport::Tcp => {
+                self.take_stun(ice::Received { transport, local, remote, payload: packet }, now)
+            }
             kind => {
                 let len = inner.len();
                 packet.copy_within(inner, 0);
@@ -353,13 +394,11 @@ impl MediaTransport {
 
     fn take_stun(
         &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
-        packet: &[u8],
+        received: ice::Received<'_>,
         now: Instant,
     ) -> Result<Incoming, DropReason> {
         let link = self.link.as_mut().ok_or(DropReason::StrayStun)?;
-        let taken = link.handle_input(local, remote, packet, now);
+        let taken = link.handle_input(received, now);
         self.drain_link();
         match taken {
             Ok(()) => Ok(Incoming::Consumed),
@@ -458,10 +497,11 @@ impl MediaTransport {
         mut payload: BytesMut,
     ) {
         let Some(link) = self.link.as_mut().filter(|link| link.is_relayed(component)) else {
-            return self.transmits.push_back(MediaTransmit { local, remote, payload });
+            let transport = ice::Transport::Udp;
+            return self.transmits.push_back(MediaTransmit { transport, local, remote, payload });
         };
-        if let Some((local, remote)) = link.wrap(component, &mut payload) {
-            self.transmits.push_back(MediaTransmit { local, remote, payload });
+        if let Some((transport, local, remote)) = link.wrap(component, &mut payload) {
+            self.transmits.push_back(MediaTransmit { transport, local, remote, payload });
         }
         // What a relay does not take yet, the agent has.
         self.drain_link();
@@ -529,6 +569,7 @@ impl MediaTransport {
         }
         while let Some(transmit) = link.poll_transmit() {
             self.transmits.push_back(MediaTransmit {
+                transport: transmit.transport,
                 local: transmit.local,
                 remote: transmit.remote,
                 payload: BytesMut::from(transmit.payload),

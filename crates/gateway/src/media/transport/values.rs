@@ -95,9 +95,12 @@ pub struct RemoteIce {
     pub lite: bool,
 }
 
-/// A datagram to send.
+/// A datagram to send, or over TCP a whole message to a TURN server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MediaTransmit {
+    /// UDP, but for TURN servers that are reached over TCP or TLS: one connection for each pair of
+    /// addresses, from any port.
+    pub transport: linkspan_ice::Transport,
     /// Local address of the socket to send from.
     pub local: SocketAddr,
     /// Where to.
