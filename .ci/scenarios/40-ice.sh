@@ -125,7 +125,7 @@ scenario_turn_uclient() {
     ip netns exec "$ns-core" "$target/turn-server" --listen 10.98.1.1:3478 --realm example.test --user lab:labsecret --quota 100 --allow-peer 10.98.0.0/16 >"$out/server.log" &
     local server=$!
     wait_for "$out/server.log" ready 5
-    for mode in "" "-s" "-g -s" "-t" "-t -s" "-T"; do
+    for mode in "" "-s" "-g -s" "-t" "-t -s" "-T" "-M"; do
         # shellcheck disable=SC2086
         timeout 30 ip netns exec "$ns-a" turnutils_uclient -y -c -n 20 -m 2 -l 172 $mode -p 3478 -u lab -w labsecret 10.98.1.1 >"$out/client.log" 2>&1 || true
         grep -q 'tot_send_msgs=\([0-9]*\), tot_recv_msgs=\1' "$out/client.log" && ! grep -q 'tot_send_msgs=0' <(grep tot_send_msgs "$out/client.log" | tail -n 1) ||
@@ -133,6 +133,8 @@ scenario_turn_uclient() {
         echo "  ok: turnutils_uclient ${mode:-(channels)}: $(grep tot_send_msgs "$out/client.log" | tail -n 1)"
     done
     kill $server
+    # -M changes its sockets after the allocation.
+    expect "clients of coturn's that moved" "$(grep -c moved "$out/server.log")" at-least 1
 }
 
 # CPU seconds that a process has used, all threads.

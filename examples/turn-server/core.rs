@@ -312,6 +312,11 @@ impl Core {
                     "relayed": relayed,
                 }));
             }
+            ServerEvent::Moved { from, to } => {
+                report.text(format!("{from} moved to {to}"));
+                let (from, to) = (from.to_string(), to.to_string());
+                report.json(&json!({ "event": "moved", "from": from, "client": to }));
+            }
             ServerEvent::Ended { client, username, usage } => {
                 let user = username.escape_ascii().to_string();
                 report.text(format!(

@@ -68,6 +68,10 @@ pub struct TurnClient {
     next_channel: u16,
     /// MS-TURN: connection id and the last sequence number used.
     sequence: Option<([u8; 20], u32)>,
+    /// RFC 8016: what the server knows the allocation by when it comes from elsewhere.
+    ticket: Option<Vec<u8>>,
+    /// What was under way when the address changed.
+    postponed: Vec<Purpose>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<ClientEvent>,
 }
@@ -121,6 +125,8 @@ struct Transaction {
 enum Purpose {
     Allocate,
     Refresh,
+    /// A refresh from another address.
+    Move,
     Release,
     Permission(SocketAddr),
     Channel(ChannelNumber, SocketAddr),
@@ -146,6 +152,8 @@ impl TurnClient {
             channels: Vec::new(),
             next_channel: ChannelNumber::MIN.get(),
             sequence: None,
+            ticket: None,
+            postponed: Vec::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -275,6 +283,34 @@ impl TurnClient {
         Ok(())
     }
 
+    /// Goes on from another address of this host: another network, another NAT, over TCP another
+    /// connection, which the driver has opened (RFC 8016 §3.2). [`ClientEvent::Moved`] follows, or
+    /// [`ClientEvent::Lost`]. Relayed addresses, permissions and channels stay.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError::State`] without an allocation, or when the server gave no ticket
+    /// ([`ClientConfig::mobility`]).
+    pub fn move_to(&mut self, local: SocketAddr, now: Instant) -> Result<(), VerbError> {
+        if !matches!(self.state, State::Allocated { .. }) || self.ticket.is_none() {
+            return Err(VerbError::State);
+        }
+        self.config.local = local;
+        for transaction in std::mem::take(&mut self.transactions) {
+            match transaction.purpose {
+                Purpose::Permission(_) | Purpose::Channel(..) => {
+                    self.postponed.push(transaction.purpose);
+                }
+                Purpose::Connect(_) | Purpose::Bind(..) => {
+                    self.fail(transaction.purpose, RequestError::TimedOut, now);
+                }
+                _ => {}
+            }
+        }
+        self.request(Purpose::Move, 0, now);
+        Ok(())
+    }
+
     /// Gives the allocation back. [`ClientEvent::Released`] follows, whether the server answers or
     /// not.
     ///
@@ -371,6 +407,9 @@ impl TurnClient {
         let State::Allocated { refresh_at, expires_at, .. } = self.state else {
             return requests.min();
         };
+        if !self.is_idle(Purpose::Move) {
+            return requests.chain(Some(expires_at)).min();
+        }
         let refresh = self.is_idle(Purpose::Refresh).then_some(refresh_at);
         let permissions = self.permissions.values().filter(|one| {
             one.is_granted && !self.is_ms() && self.is_idle(Purpose::Permission(one.peer))
@@ -453,6 +492,9 @@ impl TurnClient {
         if expires_at <= now {
             self.end(ClientEvent::Lost { error: RequestError::TimedOut });
             return;
+        }
+        if !self.is_idle(Purpose::Move) {
+            return; // nothing else is heard from there yet
         }
         if refresh_at <= now && self.is_idle(Purpose::Refresh) {
             self.request(Purpose::Refresh, 0, now);

@@ -151,6 +151,7 @@ pub fn server(script: &[u8]) {
                 }
                 ServerEvent::Close { connection } => peers.retain(|one| *one != connection),
                 ServerEvent::Join { connection, .. } => assert!(peers.contains(&connection)),
+                ServerEvent::Moved { from, to } => assert_ne!(from, to),
                 ServerEvent::Allocated { .. } | ServerEvent::Ended { .. } => {}
             }
         }

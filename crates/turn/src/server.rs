@@ -5,6 +5,7 @@ mod config;
 mod connections;
 mod event;
 mod forward;
+mod mobility;
 mod ms;
 mod requests;
 
@@ -27,6 +28,7 @@ use crate::{InputError, Received, Transmit, Transport, ms as framing};
 use allocation::{Allocation, Reservation};
 use auth::{Nonces, Signer, UserHashes};
 use connections::Connections;
+use mobility::Tickets;
 
 /// A TURN server (RFC 8656), which speaks MS-TURN on the same addresses when
 /// [`ServerConfig::ms_turn`] is set.
@@ -73,6 +75,7 @@ pub struct TurnServer {
     users: HashMap<Vec<u8>, usize>,
     reservations: Vec<Reservation>,
     connections: Connections,
+    tickets: Tickets,
     deadlines: BTreeSet<(Instant, u64)>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<ServerEvent>,
@@ -153,6 +156,7 @@ impl TurnServer {
             users: HashMap::new(),
             reservations: Vec::new(),
             connections: Connections::default(),
+            tickets: Tickets::default(),
             deadlines: BTreeSet::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -212,7 +216,12 @@ impl TurnServer {
     pub fn handle_disconnect(&mut self, local: SocketAddr, remote: SocketAddr) {
         let tuple = FiveTuple { transport: Transport::Tcp, local, remote };
         if let Some(id) = self.clients.get(&tuple).copied() {
-            self.delete(id);
+            // RFC 8016: one who holds a ticket may come back until the allocation expires.
+            if self.allocations.get(&id).is_some_and(|one| one.tickets.is_some()) {
+                self.forget_client(tuple, id);
+            } else {
+                self.delete(id);
+            }
         }
         self.data_connection_gone(&tuple);
     }

@@ -28,6 +28,9 @@ pub struct ClientConfig {
     /// Asks whether the server can send packets that are not fragmented (RFC 8656 §14): the
     /// allocation fails with 420 where it cannot. Default false.
     pub dont_fragment: bool,
+    /// Asks for a ticket, so that the allocation outlives a change of the client's address (RFC
+    /// 8016); see [`TurnClient::move_to`](crate::TurnClient::move_to). Default false.
+    pub mobility: bool,
     /// Lifetime to ask for. Default 10 minutes.
     pub lifetime: Duration,
     /// SOFTWARE of requests.
@@ -57,6 +60,7 @@ impl ClientConfig {
             even_port: None,
             reservation_token: None,
             dont_fragment: false,
+            mobility: false,
             lifetime: Duration::from_secs(600),
             software: None,
             retransmission: RetransmissionConfig::default(),

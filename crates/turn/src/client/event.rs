@@ -41,6 +41,8 @@ pub enum ClientEvent {
         /// Why.
         error: RequestError,
     },
+    /// The server knows the client's new address, and sends there.
+    Moved,
     /// Data have come through the relay.
     Data {
         /// Who sent them.

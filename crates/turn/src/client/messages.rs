@@ -91,7 +91,7 @@ impl TurnClient {
     ) -> Result<usize, linkspan_stun::BuildError> {
         let method = match purpose {
             Purpose::Allocate => Method::Allocate,
-            Purpose::Refresh | Purpose::Release => Method::Refresh,
+            Purpose::Refresh | Purpose::Move | Purpose::Release => Method::Refresh,
             Purpose::Permission(_) => Method::CreatePermission,
             Purpose::Channel(..) => Method::ChannelBind,
             Purpose::Connect(_) => Method::Connect,
@@ -115,6 +115,11 @@ impl TurnClient {
             }
             Purpose::Refresh => {
                 message.lifetime_secs(lifetime);
+            }
+            Purpose::Move => {
+                message.lifetime_secs(lifetime);
+                let ticket = self.ticket.as_deref().unwrap_or_default();
+                message.attribute(AttributeType::MOBILITY_TICKET, ticket);
             }
             Purpose::Release => {
                 message.lifetime_secs(0);
@@ -158,6 +163,9 @@ impl TurnClient {
     /// RFC 8656 §7.1: what cannot go together is left out.
     fn allocate_options(&self, message: &mut MessageBuilder<'_>) {
         let is_udp = self.config.relayed_transport == Transport::Udp;
+        if self.config.mobility {
+            message.attribute(AttributeType::MOBILITY_TICKET, &[]);
+        }
         if self.config.dont_fragment && is_udp {
             message.attribute(AttributeType::DONT_FRAGMENT, &[]);
         }

@@ -92,6 +92,11 @@ impl TurnClient {
             (438, Some((realm, nonce))) if transaction.attempts < MAX_ATTEMPTS => {
                 self.try_again(transaction, message, realm, nonce, now);
             }
+            // RFC 8016 §3.1: without mobility, then
+            (405, _) if purpose == Purpose::Allocate && self.config.mobility => {
+                self.config.mobility = false;
+                self.request(purpose, transaction.attempts, now);
+            }
             (300, _) if purpose == Purpose::Allocate => {
                 self.redirect(message.alternate_server(), now);
             }
@@ -184,12 +189,19 @@ impl TurnClient {
     fn succeed(&mut self, purpose: Purpose, message: &Message<'_>, now: Instant) {
         match purpose {
             Purpose::Allocate => self.allocated(message, now),
-            Purpose::Refresh => {
+            Purpose::Refresh | Purpose::Move => {
                 let lifetime = self.granted(message);
                 self.note_sequence(message);
                 if let State::Allocated { refresh_at, expires_at, .. } = &mut self.state {
                     *refresh_at = now + refresh_after(lifetime);
                     *expires_at = now + lifetime;
+                }
+                if purpose == Purpose::Move {
+                    self.note_ticket(message);
+                    self.events.push_back(ClientEvent::Moved);
+                    for purpose in std::mem::take(&mut self.postponed) {
+                        self.request(purpose, 0, now);
+                    }
                 }
             }
             Purpose::Release => self.end(ClientEvent::Released),
@@ -235,6 +247,7 @@ impl TurnClient {
         let additional = (!self.is_ms()).then(|| second_relayed(message)).flatten();
         let lifetime = self.granted(message);
         self.note_sequence(message);
+        self.note_ticket(message);
         let mut all = vec![relayed];
         all.extend(additional);
         self.state = State::Allocated {
@@ -296,6 +309,12 @@ impl TurnClient {
         seconds.map_or(self.config.lifetime, Duration::from_secs).max(Duration::from_secs(10))
     }
 
+    fn note_ticket(&mut self, message: &Message<'_>) {
+        let ticket = message.attribute(AttributeType::MOBILITY_TICKET);
+        let ticket = ticket.filter(|ticket| !ticket.is_empty() && self.config.mobility);
+        self.ticket = ticket.map(<[u8]>::to_vec).or_else(|| self.ticket.take());
+    }
+
     fn note_sequence(&mut self, message: &Message<'_>) {
         let value = message.attribute(AttributeType::MS_SEQUENCE_NUMBER);
         let Some((connection, number)) = value.and_then(<[u8]>::split_first_chunk::<20>) else {
@@ -320,6 +339,7 @@ impl TurnClient {
                 }
                 _ => self.end(ClientEvent::Lost { error }),
             },
+            Purpose::Move => self.end(ClientEvent::Lost { error }),
             Purpose::Release => self.end(ClientEvent::Released),
             Purpose::Permission(peer) => {
                 self.permissions.remove(&peer.ip());

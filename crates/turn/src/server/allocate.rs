@@ -26,7 +26,9 @@ impl TurnServer {
         }
         let wanted = self.read_request(received, message)?;
         self.check_quotas(&authenticated.username)?;
+        let wants_ticket = self.wants_ticket(message)?;
         let (relays, extras) = self.choose_relays(&wanted)?;
+        let extras = Extras { wants_ticket, ..extras };
         self.create(received, message, authenticated, relays, extras, wanted.lifetime, now);
         Ok(())
     }
@@ -236,6 +238,7 @@ impl TurnServer {
                 usage: Usage::default(),
                 bucket: self.config.limits.octets_per_second.map(|rate| Bucket::new(rate, now)),
                 ms,
+                tickets: None,
                 connections: BTreeSet::new(),
             },
         );
@@ -325,6 +328,7 @@ impl TurnServer {
         if let Some(token) = extras.token {
             self.reserve_next(id, token, now);
         }
+        let ticket = if extras.wants_ticket { self.issue_ticket(id) } else { None };
         let payload = if request.dialect == Dialect::MsTurn {
             self.write_ms_allocated(id, request)
         } else {
@@ -337,6 +341,9 @@ impl TurnServer {
                 answer.lifetime_secs(u32::try_from(seconds).unwrap_or(u32::MAX));
                 if let Some(token) = &extras.token {
                     answer.attribute(AttributeType::RESERVATION_TOKEN, token);
+                }
+                if let Some(ticket) = &ticket {
+                    answer.attribute(AttributeType::MOBILITY_TICKET, ticket);
                 }
                 if extras.has_no_additional {
                     // RFC 8656 §18.12: family 2, then class and number of 440
@@ -388,7 +395,10 @@ impl TurnServer {
     pub(super) fn delete(&mut self, id: u64) {
         let Some(allocation) = self.allocations.remove(&id) else { return };
         self.deadlines.remove(&(allocation.expires_at, id));
-        self.clients.remove(&allocation.tuple);
+        self.forget_client(allocation.tuple, id);
+        if let Some(held) = allocation.tickets {
+            self.tickets.remove(held);
+        }
         for connection in &allocation.connections {
             self.closed(*connection);
         }

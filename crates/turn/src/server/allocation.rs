@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::auth::Signer;
+use super::mobility::Held;
 use super::{FiveTuple, Request, ServerEvent, Usage};
 use crate::{ConnectionId, Transport};
 
@@ -26,6 +27,8 @@ pub(super) struct Allocation {
     pub(super) usage: Usage,
     pub(super) bucket: Option<Bucket>,
     pub(super) ms: Option<MsState>,
+    /// Of a client that may move.
+    pub(super) tickets: Option<Held>,
     /// Of a TCP allocation.
     pub(super) connections: BTreeSet<ConnectionId>,
 }
@@ -46,6 +49,7 @@ pub(super) struct Extras {
     /// The port above is kept under this token.
     pub(super) token: Option<[u8; 8]>,
     pub(super) is_even: bool,
+    pub(super) wants_ticket: bool,
 }
 
 #[derive(Clone, Copy, Debug)]

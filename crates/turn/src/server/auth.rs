@@ -75,6 +75,7 @@ impl TurnServer {
         // A data connection goes by the allocation that it belongs to (RFC 6062 §5.4).
         let known = self.clients.get(&FiveTuple::of(received)).copied();
         let known = known.or_else(|| self.connections.owner(message));
+        let known = known.or_else(|| self.tickets.owner(message));
         let known = known.and_then(|id| self.allocations.get(&id));
         if let Some(allocation) = known {
             if allocation.username != username || allocation.dialect != message.dialect() {

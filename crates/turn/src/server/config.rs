@@ -46,6 +46,9 @@ pub struct ServerConfig {
     /// everything else so that it may be fragmented (RFC 8656 §14). Default false, which refuses
     /// DONT-FRAGMENT with 420.
     pub dont_fragment: bool,
+    /// Whether clients may keep their allocations when their addresses change (RFC 8016). Default
+    /// true.
+    pub mobility: bool,
     /// Whether MS-TURN is spoken too. Default false.
     pub ms_turn: bool,
     /// What may be used up.
@@ -71,6 +74,7 @@ impl ServerConfig {
             nonce_lifetime: Duration::from_secs(3600),
             tcp_relay: false,
             dont_fragment: false,
+            mobility: true,
             ms_turn: false,
             limits: ServerLimits::default(),
         }

@@ -60,6 +60,13 @@ pub enum ServerEvent {
         /// Addresses that its peers see.
         relayed: Vec<SocketAddr>,
     },
+    /// A client goes on with its allocation from another address.
+    Moved {
+        /// Where it was.
+        from: SocketAddr,
+        /// Where it is.
+        to: SocketAddr,
+    },
     /// An allocation is over: released, expired, or its connection closed.
     Ended {
         /// The client.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::allocate::INSUFFICIENT;
 use super::allocation::{CHANNEL_LIFETIME, Channel};
 use super::auth::Authenticated;
+use super::mobility::Ticket;
 use super::{FiveTuple, Refusal, TurnServer};
 use crate::{ChannelNumber, Received, Transport};
 
@@ -19,10 +20,15 @@ impl TurnServer {
         now: Instant,
     ) -> Result<(), Refusal> {
         let is_release = message.lifetime_secs() == Some(0);
-        let Some(id) = self.live(received) else {
+        let ticket = message.attribute(AttributeType::MOBILITY_TICKET);
+        let found = match ticket {
+            Some(ticket) => Some(self.by_ticket(received, ticket)?),
+            None => self.live(received),
+        };
+        let Some(id) = found else {
             if is_release {
                 // A repeated release: the answer to the first was lost.
-                self.answer_lifetime(received, message, authenticated, Duration::ZERO);
+                self.answer_lifetime(received, message, authenticated, Duration::ZERO, None);
                 return Ok(());
             }
             return Err(MISMATCH);
@@ -35,12 +41,14 @@ impl TurnServer {
             }
         }
         let lifetime = if is_release { Duration::ZERO } else { self.lifetime(message) };
+        let mut next = None;
         if is_release {
             self.delete(id);
         } else {
             self.extend(id, lifetime, now);
+            next = ticket.and_then(|ticket| self.follow(id, received, ticket));
         }
-        self.answer_lifetime(received, message, authenticated, lifetime);
+        self.answer_lifetime(received, message, authenticated, lifetime, next);
         Ok(())
     }
 
@@ -156,10 +164,14 @@ impl TurnServer {
         message: &Message<'_>,
         authenticated: &Authenticated,
         lifetime: Duration,
+        ticket: Option<Ticket>,
     ) {
         let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
         self.answer(received, message, Class::Success, Some(&authenticated.signer), |answer| {
             answer.lifetime_secs(seconds);
+            if let Some(ticket) = &ticket {
+                answer.attribute(AttributeType::MOBILITY_TICKET, ticket);
+            }
         });
     }
 }
