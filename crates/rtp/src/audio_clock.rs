@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::ParseError;
 use crate::stats::timestamp_units;
 
 /// The clock of an audio payload: what its timestamps count, and what it samples.
@@ -62,7 +63,8 @@ impl AudioClock {
 /// assert_eq!(silk.timestamp_step(Duration::from_millis(30)), None);
 /// // The timestamp of the next packet tells how many frames were in this one.
 /// assert_eq!(silk.frames_between(u32::MAX - 319, 320), Some(2));
-/// assert_eq!(silk.max_payload(2), 1000);
+/// assert!(Silk::check_payload(&[0x5a; 120]).is_ok());
+/// assert!(Silk::check_payload(&[0x5a; 1025]).is_err());
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Silk {
@@ -115,10 +117,20 @@ impl Silk {
         whole.then_some(frames)
     }
 
-    /// The most octets that the coder makes of so many frames; longer payloads are none of its.
-    #[must_use]
-    pub fn max_payload(self, frames: u8) -> usize {
-        MAX_FRAME_OCTETS * usize::from(frames)
+    /// The most octets of a packet, however many frames are in it: the coder writes no more.
+    pub const MAX_PAYLOAD: usize = 1024;
+
+    /// Whether a payload can be a packet of the coder.
+    ///
+    /// # Errors
+    ///
+    /// When it is empty or longer than [`MAX_PAYLOAD`](Self::MAX_PAYLOAD).
+    pub fn check_payload(payload: &[u8]) -> Result<(), ParseError> {
+        match payload.len() {
+            0 => Err(ParseError::Truncated { what: "SILK payload", at: 0 }),
+            1..=Self::MAX_PAYLOAD => Ok(()),
+            _ => Err(ParseError::Length { what: "SILK payload", at: Self::MAX_PAYLOAD }),
+        }
     }
 }
 
@@ -126,5 +138,3 @@ impl Silk {
 const FRAME: Duration = Duration::from_millis(20);
 /// Frames in a packet.
 const MAX_FRAMES: u32 = 5;
-/// The coder bounds the arithmetic code of a frame so.
-const MAX_FRAME_OCTETS: usize = 500;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use crate::ms::{Feedback, PictureLoss, ReportExtension};
 use crate::{
     Compound, DtmfPayload, DtmfReceiver, ExtensionForm, GenericNack, HeaderExtension, PayloadType,
-    RedundantAudio, ReorderBuffer, ReorderConfig, Reordered, RtcpPacket, RtpBuilder, RtpHeader,
-    RtpPacket, RtpPacketMut, RtxFormat, RtxReceiver, RtxReceiverConfig, RtxSender, RtxSenderConfig,
-    SequenceNumber, Ssrc, UlpFec,
+    PlayoutBuffer, PlayoutConfig, RedundantAudio, ReorderBuffer, ReorderConfig, Reordered,
+    RtcpPacket, RtpBuilder, RtpHeader, RtpPacket, RtpPacketMut, RtxFormat, RtxReceiver,
+    RtxReceiverConfig, RtxSender, RtxSenderConfig, SequenceNumber, Ssrc, UlpFec,
 };
 
 /// RTP packets: what is read can be written again, and editing changes the header alone.
@@ -168,6 +168,45 @@ pub fn reorder(script: &[u8]) {
     }
 }
 
+/// Packets with any numbers and timestamps at any time: what is played is in order, and nothing
+/// waits longer than it may.
+pub fn playout(script: &[u8]) {
+    let start = Instant::now();
+    let config = PlayoutConfig { capacity: 16, ..PlayoutConfig::default() };
+    let mut buffer = PlayoutBuffer::new(config);
+    let (mut now, mut expected) = (start, None::<SequenceNumber>);
+    let mut rest = script;
+    while let Some((&[kind, number, stamp], next)) = rest.split_first_chunk() {
+        rest = next;
+        now += Duration::from_millis(u64::from(kind & 0x3f));
+        let sequence = match kind & 0x40 {
+            0 => SequenceNumber(u16::from(number)),
+            _ => SequenceNumber(u16::from(number) << 8),
+        };
+        let timestamp = u32::from(stamp) << if kind & 0x80 == 0 { 5 } else { 24 };
+        let _refused = buffer.push(sequence, timestamp, stamp & 1 == 1, sequence, now);
+        assert!((config.min_delay..=config.max_delay).contains(&buffer.delay()));
+        assert!(buffer.waiting() <= 16);
+        buffer.handle_timeout(now);
+        while let Some(out) = buffer.poll() {
+            match out {
+                Reordered::Packet { sequence, item } => {
+                    assert_eq!(sequence, item);
+                    assert!(expected.is_none_or(|expected| expected == sequence));
+                    expected = Some(sequence.next());
+                }
+                Reordered::Lost { first, count } => {
+                    assert!(expected.is_none_or(|expected| expected == first) && count > 0);
+                    expected = Some(first.wrapping_add(count));
+                }
+                Reordered::Restarted => expected = None,
+            }
+        }
+        let latest = now + config.max_delay;
+        assert!(buffer.poll_timeout().is_none_or(|due| due > now && due <= latest));
+    }
+}
+
 /// A script of packets sent and lost, requests, answers, and packets and requests out of nowhere:
 /// what comes back is what was sent, and nothing grows.
 pub fn rtx(script: &[u8]) {
@@ -284,5 +323,6 @@ mod tests {
         over_seeds("rtp_reorder", super::reorder);
         over_seeds("rtp_dtmf", super::dtmf);
         over_seeds("rtp_rtx", super::rtx);
+        over_seeds("rtp_playout", super::playout);
     }
 }

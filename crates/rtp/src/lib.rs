@@ -12,6 +12,7 @@ pub mod fuzz;
 mod ids;
 pub mod ms;
 mod packet;
+mod playout;
 mod redundancy;
 mod reorder;
 mod rewriter;
@@ -32,6 +33,7 @@ pub use error::{ParseError, WriteError};
 pub use extension::{ExtensionElement, ExtensionElements, ExtensionForm, HeaderExtension};
 pub use ids::{PayloadType, SequenceNumber, Ssrc};
 pub use packet::{RtpBuilder, RtpHeader, RtpPacket, RtpPacketMut};
+pub use playout::{PlayoutBuffer, PlayoutConfig};
 pub use redundancy::{
     ComfortNoise, RedundantAudio, RedundantBlock, RedundantBlocks, Retransmission,
 };
@@ -39,9 +41,9 @@ pub use reorder::{ReorderBuffer, ReorderConfig, ReorderError, Reordered};
 pub use rewriter::Rewriter;
 pub use rtcp::{
     App, ApplicationFeedback, Bye, Compound, DlrrItem, ExtendedReport, Fir, FirEntry, GenericNack,
-    NtpTime, OtherFeedback, OtherRtcp, Pli, ReceiverReport, Remb, ReportBlock, Rpsi, RtcpPacket,
-    RtcpPackets, Sdes, SdesChunk, SdesItem, SdesKind, SenderInfo, SenderReport, Sli, SliEntry,
-    TmmbEntry, Tmmbn, Tmmbr, TransportCc, XrBlock,
+    Hops, NtpTime, OtherFeedback, OtherRtcp, Pli, ReceiverReport, Remb, ReportBlock, Rpsi,
+    RtcpPacket, RtcpPackets, Sdes, SdesChunk, SdesItem, SdesKind, SenderInfo, SenderReport, Sli,
+    SliEntry, Spread, StatisticsSummary, TmmbEntry, Tmmbn, Tmmbr, TransportCc, XrBlock,
 };
 pub use rtcp_timing::{RtcpTiming, RtcpTimingConfig};
 pub use rtx::{RtxError, RtxFormat, RtxReceiver, RtxReceiverConfig, RtxSender, RtxSenderConfig};

@@ -137,7 +137,7 @@ fn packet() -> impl Strategy<Value = RtcpPacket> {
                 let blocks = vec![
                     XrBlock::ReceiverReferenceTime(NtpTime(ntp)),
                     XrBlock::Dlrr(items.into_iter().map(item).collect()),
-                    XrBlock::Other { kind: 6, specific: 3, data },
+                    XrBlock::Other { kind: 7, specific: 3, data },
                 ];
                 RtcpPacket::ExtendedReport(ExtendedReport { ssrc, blocks })
             }

@@ -8,6 +8,7 @@ mod report;
 mod sdes;
 mod transport_cc;
 mod xr;
+mod xr_summary;
 
 pub use app::{App, Bye, OtherRtcp};
 pub use compound::{Compound, RtcpPacket, RtcpPackets};
@@ -20,6 +21,7 @@ pub use report::{NtpTime, ReceiverReport, ReportBlock, SenderInfo, SenderReport}
 pub use sdes::{Sdes, SdesChunk, SdesItem, SdesKind};
 pub use transport_cc::TransportCc;
 pub use xr::{DlrrItem, ExtendedReport, XrBlock};
+pub use xr_summary::{Hops, Spread, StatisticsSummary};
 
 use crate::WriteError;
 

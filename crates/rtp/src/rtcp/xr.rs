@@ -1,3 +1,4 @@
+use super::xr_summary::{StatisticsSummary, TOH};
 use super::{PT_XR, write_packet};
 use crate::wire::Cursor;
 use crate::{NtpTime, ParseError, Ssrc, WriteError};
@@ -32,6 +33,8 @@ pub enum XrBlock {
     ReceiverReferenceTime(NtpTime),
     /// The answers to that (§4.5).
     Dlrr(Vec<DlrrItem>),
+    /// What a stretch of a stream was like (§4.6).
+    StatisticsSummary(StatisticsSummary),
     /// Any other block: kept and written back.
     Other {
         /// Block type.
@@ -83,6 +86,7 @@ impl XrBlock {
         let (kind, specific) = match self {
             Self::ReceiverReferenceTime(_) => (RECEIVER_REFERENCE_TIME, 0),
             Self::Dlrr(_) => (DLRR, 0),
+            Self::StatisticsSummary(summary) => (STATISTICS_SUMMARY, summary.flags()),
             Self::Other { kind, specific, .. } => (*kind, *specific),
         };
         out.extend_from_slice(&[kind, specific, 0, 0]);
@@ -95,6 +99,7 @@ impl XrBlock {
                     }
                 }
             }
+            Self::StatisticsSummary(summary) => summary.write(out),
             Self::Other { data, .. } => out.extend_from_slice(data),
         }
         // §3: length in words minus one, which is that of the contents.
@@ -131,6 +136,9 @@ impl XrBlock {
                 }
                 Ok(Self::Dlrr(items))
             }
+            (STATISTICS_SUMMARY, _) if len == 36 && specific & TOH != TOH => {
+                Ok(Self::StatisticsSummary(StatisticsSummary::read(specific, &mut inside)?))
+            }
             _ => Ok(Self::Other { kind, specific, data: data.to_vec() }),
         }
     }
@@ -139,3 +147,4 @@ impl XrBlock {
 // RFC 3611 §6.1: block types.
 const RECEIVER_REFERENCE_TIME: u8 = 4;
 const DLRR: u8 = 5;
+const STATISTICS_SUMMARY: u8 = 6;
