@@ -1,14 +1,7 @@
 //! The media path allocates nothing per packet once its buffers exist: audio, and X-H264UC that is
 //! rewritten to H.264, SRTP with separate keys on both legs.
-#![allow(
-    unsafe_code,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "an allocator that counts; a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -19,29 +12,10 @@ use linkspan_gateway::{
 use linkspan_rtp::{PayloadType, RtpHeader, SequenceNumber, Ssrc};
 use linkspan_srtp::{KeyParams, Sender, Suite};
 use linkspan_svc::{AccessUnit, AccessUnitReader, Packetizer, PacketizerConfig};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is the system's; counting touches a plain cell of the thread.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
+use linkspan_testnet::CountingAllocator;
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// An engine with one call, and a sender of SRTP on its Lync leg.
 struct Bench {
@@ -126,9 +100,9 @@ impl Bench {
 
 /// Allocations of this thread while something is done.
 fn allocations(act: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.get();
+    let before = CountingAllocator::count();
     act();
-    ALLOCATIONS.get() - before
+    CountingAllocator::count() - before
 }
 
 #[test]

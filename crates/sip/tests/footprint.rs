@@ -1,12 +1,6 @@
 //! What the view and a live transaction or dialog cost: octets of the heap, counted.
-#![allow(
-    clippy::unwrap_used,
-    unsafe_code,
-    reason = "a test ends where it is surprised; an allocator that counts has to be one"
-)]
+#![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -14,37 +8,10 @@ use linkspan_sip::{
     Body, Headers, Limits, Message, Method, OutgoingInvite, Path, Received, Request, Timers,
     Transactions, Transport, UaConfig, UaEvent, UserAgent,
 };
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-    static HELD: Cell<isize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-fn note(octets: isize) {
-    // A thread that ends has no cells any more.
-    let _ = HELD.try_with(|held| held.set(held.get() + octets));
-    let _ = COUNT.try_with(|count| count.set(count.get() + usize::from(octets > 0)));
-}
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(layout.size().cast_signed());
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        note(-layout.size().cast_signed());
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use linkspan_testnet::CountingAllocator;
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 const A: &str = "192.0.2.1:5060";
 const B: &str = "192.0.2.2:5060";
@@ -67,7 +34,7 @@ fn the_view_and_its_typed_values_allocate_nothing() {
         From: \"Alice\"<sip:alice@example.com>;tag=c5a4;epid=d2ff\r\nTo: <sip:bob@example.com>\r\n\
         Call-ID: a45397523c114f738470ffb675e3bd75\r\nCSeq: 1 INVITE\r\nContact: <sip:alice@example.com;gruu>\r\n\
         Supported: timer, 100rel\r\nContent-Length: 4\r\n\r\nv=0\n";
-    let before = COUNT.get();
+    let before = CountingAllocator::count();
     let message = Message::parse(black_box(octets)).unwrap();
     message.validate().unwrap();
     for via in message.vias() {
@@ -78,14 +45,14 @@ fn the_view_and_its_typed_values_allocate_nothing() {
     black_box(message.contacts().filter_map(Result::ok).count());
     black_box(message.record_routes().filter_map(Result::ok).count());
     black_box((message.supported().has("100rel"), message.header("X-None"), message.body()));
-    assert_eq!(COUNT.get() - before, 0, "allocations");
+    assert_eq!(CountingAllocator::count() - before, 0, "allocations");
 }
 
 #[test]
 fn a_live_transaction_takes_less_than_2_kb() {
     let live = live(5_000);
     let now = Instant::now();
-    let before = HELD.get();
+    let before = CountingAllocator::held();
     let mut layer = Transactions::new(Timers::default(), &Limits::default());
     for number in 0..live / 2 {
         let mut request = Request::new(Method::Invite, "sip:b@192.0.2.2".parse().unwrap());
@@ -107,7 +74,7 @@ fn a_live_transaction_takes_less_than_2_kb() {
         while layer.poll_transmit().is_some() {}
     }
     assert_eq!(layer.len(), live / 2 * 2);
-    let each = (HELD.get() - before) / layer.len().cast_signed();
+    let each = (CountingAllocator::held() - before) / layer.len().cast_signed();
     println!("{} transactions, {each} octets each", layer.len());
     assert!(each < 2_000, "{each}");
     // Timers: each costs the logarithm of how many there are.
@@ -134,7 +101,7 @@ fn a_live_dialog_takes_less_than_2_kb() {
         UserAgent::new(UaConfig::default(), [1; 32], now),
         UserAgent::new(UaConfig::default(), [2; 32], now),
     );
-    let before = HELD.get();
+    let before = CountingAllocator::held();
     for _ in 0..live {
         call(&mut a, &mut b, now);
     }
@@ -148,7 +115,7 @@ fn a_live_dialog_takes_less_than_2_kb() {
     }
     assert_eq!((a.session_count(), b.session_count()), (live, live));
     assert_eq!(a.transaction_count() + b.transaction_count(), 0);
-    let each = (HELD.get() - before) / (2 * live).cast_signed();
+    let each = (CountingAllocator::held() - before) / (2 * live).cast_signed();
     println!("{} dialogs, {each} octets each", 2 * live);
     assert!(each < 2_000, "{each}");
 }

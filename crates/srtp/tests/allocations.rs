@@ -1,45 +1,18 @@
 //! Proves that a packet costs no allocation after the first of its source, in every suite.
-#![allow(
-    unsafe_code,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a counting allocator is unsafe by its interface; tests fail by panicking"
-)]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use linkspan_srtp::{
     BatchPacket, HeaderExtensions, KeyParams, Mki, Options, Receiver, Sender, Suite,
 };
-
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use linkspan_testnet::CountingAllocator;
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn allocations(work: impl FnOnce()) -> u64 {
-    let before = COUNT.with(Cell::get);
+    let before = CountingAllocator::count();
     work();
-    COUNT.with(Cell::get) - before
+    CountingAllocator::count() - before
 }
 
 const RTP: [u8; 24] =

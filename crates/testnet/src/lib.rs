@@ -6,13 +6,15 @@
 //! * [`Network`] is a virtual network: seeded, in virtual time, with loss, duplication, delay and
 //!   reordering.
 //! * [`Internet`] puts translators ([`Nat`]) of every kind and blocked networks before it.
-#![forbid(unsafe_code)]
+//! * [`CountingAllocator`] counts what a test allocates.
 
+mod allocator;
 mod internet;
 mod nat;
 mod network;
 mod vectors;
 
+pub use allocator::CountingAllocator;
 pub use internet::Internet;
 pub use nat::{Filtering, Mapping, Nat, NatConfig};
 pub use network::{Link, Network, Packet};
