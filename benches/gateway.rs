@@ -35,6 +35,7 @@ fn routing(c: &mut Criterion) {
         max_forwards: 70,
         visited: false,
         calls: 0,
+        calls_of: &[],
         draining: false,
     };
     c.bench_function("gateway/decide among 100 routes", |b| {

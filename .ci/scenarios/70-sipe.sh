@@ -116,10 +116,10 @@ sipe_call() { # [URI] [av|audio] [EVENT]
 }
 
 # The room calls.
-sipe_called() {
+sipe_called() { # [EVENT] [URI]
     sipe_forget
     sipe mark alice
-    baresip dial room sip:alice@10.98.2.1:5060 >/dev/null
+    baresip dial room "${2:-sip:alice@10.98.2.1:5060}" >/dev/null
     sipe wait alice "EVENT ${1:-first-picture}" 20
 }
 

@@ -36,6 +36,13 @@ request-host = "example.test"'
     wait_for "$LAB_DIR/baresip-room/log" '200 OK' 10
 }
 
+# expect_relayed CALL: both media of both legs go through the relays; on the Lync side through one
+# that either end has taken.
+expect_relayed() {
+    expect "$1: streams through our MS-TURN server" "$(grep -cE "^$1/lync/[01]: .*10.98.1.1:51[0-9]{3}" "$out/gateway.log")" at-least 2
+    expect "$1: streams through coturn" "$(grep -cE "^$1/standard/[01]: 10.98.1.1:50[0-9]{3} <->" "$out/gateway.log")" at-least 2
+}
+
 scenario_sipe_relay() {
     sipe_begin sipe_relay
     relay_up
@@ -47,8 +54,16 @@ scenario_sipe_relay() {
     expect_sound_at_room
     expect "relays that SIPE has taken" "$(grep -c '^10.98.1.2:.* allocated' "$out/edge.log")" at-least 4
     expect "relayed candidates in its offer" "$(grep -hs 'typ relay' "$LAB_DIR"/sipe-fe-pool/messages/*-alice-INVITE-* | wc -l)" at-least 4
-    expect "streams through our MS-TURN server" "$(grep -cE '^call-1/lync/[01]: 10.98.1.1:51[0-9]{3} <->' "$out/gateway.log")" at-least 2
-    expect "streams through coturn" "$(grep -cE '^call-1/standard/[01]: 10.98.1.1:50[0-9]{3} <->' "$out/gateway.log")" at-least 2
+    expect_relayed call-1
+    # The other way: what alice answers has relayed candidates, too.
+    sipe_called first-picture sip:alice@10.98.1.1
+    sleep 1
+    expect_picture_at_room
+    expect_at_alice
+    room_hangs_up
+    expect_sound_at_room
+    expect "relays that SIPE has taken in both calls" "$(grep -c '^10.98.1.2:.* allocated' "$out/edge.log")" at-least 8
+    expect_relayed call-2
     "$lab/capture.sh" stop sipe "$out" >"$out/callpack.txt"
     judge_capture
 }

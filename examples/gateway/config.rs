@@ -185,10 +185,17 @@ fn describe(file: &File, report: &Report) {
     }
     for route in &config.routes {
         let hops: Vec<String> = route.next_hops.iter().map(ToString::to_string).collect();
-        report.text(format!("calls for {} go to {}: {}", route.domain, route.to, hops.join(", ")));
+        let numbers: Vec<String> = route.numbers.iter().map(ToString::to_string).collect();
+        let what = match &numbers[..] {
+            [] => route.domain.to_string(),
+            numbers => format!("{} at {}", numbers.join(", "), route.domain),
+        };
+        report.text(format!("calls for {what} go to {}: {}", route.to, hops.join(", ")));
         report.json(&json!({
             "event": "route",
+            "name": route.name,
             "domain": route.domain.to_string(),
+            "numbers": numbers,
             "to": route.to.name(),
             "next_hops": hops,
         }));

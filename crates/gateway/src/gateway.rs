@@ -401,13 +401,25 @@ impl Gateway {
         let id = CallId(self.next_call);
         self.next_call += 1;
         let (calls, draining) = (self.calls.len(), self.draining);
-        let new = NewCall { id, side, session, request, path, calls, draining };
+        let calls_of = self.calls_of_routes();
+        let calls_of = &calls_of;
+        let new = NewCall { id, side, session, request, path, calls, calls_of, draining };
         if let Some(call) = Call::begin(&mut self.core, &new, now) {
             if let Some(call_id) = request.headers.first("Call-ID") {
                 self.core.call_ids.insert((side, call_id.into()), id);
             }
             self.keep(id, call);
         }
+    }
+
+    /// How many calls go by each route that has a bound on them.
+    fn calls_of_routes(&self) -> Vec<(String, usize)> {
+        let routes = self.core.config.routes.iter().filter(|route| route.max_calls.is_some());
+        let count = |name: &String| {
+            let by = |call: &&Call| call.route.as_deref() == Some(name.as_str());
+            (name.clone(), self.calls.values().filter(by).count())
+        };
+        routes.filter_map(|route| route.name.as_ref().map(count)).collect()
     }
 
     fn with_session(

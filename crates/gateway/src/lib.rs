@@ -4,6 +4,7 @@
 mod base64;
 mod config;
 mod deadlines;
+mod dialling;
 mod event;
 #[cfg(feature = "__fuzz")]
 pub mod fuzz;
@@ -17,9 +18,10 @@ mod routing;
 mod signalling;
 
 pub use config::{
-    AddressRange, AudioCodec, ConferenceAlias, Config, ConfigError, DamagedVideo, DomainPattern,
-    Encryption, H264, IceKind, Listener, NextHop, NextHopError, PacketizationModes, PatternError,
-    Problem, Route, SideConfig, SignallingTransport, TurnServer, TurnTransport,
+    AddressRange, AudioCodec, ConferenceAlias, Config, ConfigError, DamagedVideo, DialRule,
+    DomainPattern, Encryption, H264, IceKind, Listener, NextHop, NextHopError, NumberPattern,
+    NumberPatternError, PacketizationModes, PatternError, Problem, Route, SideConfig,
+    SignallingTransport, TurnServer, TurnTransport, User,
 };
 pub use event::{CallState, CallSummary, GatewayCounters, GatewayEvent, LadderLine};
 pub use gateway::Gateway;

@@ -1,9 +1,11 @@
 //! Where a call goes: pure functions from a request and a configuration to a decision.
 
 use core::fmt;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::config::{Config, Route};
+use crate::config::{Config, NumberPattern, Route};
+use crate::dialling::{Dialled, dialled};
 use crate::id::Side;
 
 /// What the decision about a call is made from.
@@ -27,12 +29,14 @@ pub struct RouteQuery<'a> {
     pub visited: bool,
     /// Calls that the gateway has now.
     pub calls: usize,
+    /// How many of them go by each named route.
+    pub calls_of: &'a [(&'a str, usize)],
     /// The gateway takes no new calls.
     pub draining: bool,
 }
 
 /// What becomes of a call.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Decision<'a> {
     /// It goes out.
     Route {
@@ -40,8 +44,13 @@ pub enum Decision<'a> {
         route: &'a Route,
         /// Its position in the configuration.
         index: usize,
+        /// User part of the new Request-URI: a number after the dial plan, or the user that it belongs
+        /// to.
+        user: Cow<'a, str>,
         /// Host part of the new Request-URI.
         host: &'a str,
+        /// The new Request-URI is a phone number.
+        phone: bool,
     },
     /// It is refused.
     Refuse(RefusalReason),
@@ -52,8 +61,9 @@ impl Decision<'_> {
     #[must_use]
     pub fn explain(&self) -> String {
         match self {
-            Self::Route { route, index, host } => {
-                format!("routes[{index}] ({}) matches {host}: to {}", route.domain, route.to)
+            Self::Route { route, index, user, host, .. } => {
+                let name = route.name.clone().unwrap_or_else(|| route.domain.to_string());
+                format!("routes[{index}] ({name}) matches: {user}@{host} to {}", route.to)
             }
             Self::Refuse(reason) => format!("refused with {}: {reason}", reason.status()),
         }
@@ -80,6 +90,8 @@ pub enum RefusalReason {
     NoUser,
     /// No route matches the domain.
     NoRoute,
+    /// The routes that match have as many calls as they may.
+    RouteFull,
     /// The only routes that match lead back to where the call came from.
     Hairpin,
     /// The matching route has no next hop with an address.
@@ -92,7 +104,7 @@ impl RefusalReason {
     pub const fn status(self) -> u16 {
         match self {
             Self::UntrustedPeer => 403,
-            Self::Draining | Self::TooManyCalls => 503,
+            Self::Draining | Self::TooManyCalls | Self::RouteFull => 503,
             Self::TooManyHops => 483,
             Self::Loop => 482,
             Self::UnsupportedScheme => 416,
@@ -125,6 +137,7 @@ impl fmt::Display for RefusalReason {
             Self::UnsupportedScheme => "the scheme of the Request-URI is not supported",
             Self::NoUser => "the Request-URI names no user",
             Self::NoRoute => "no route for the domain",
+            Self::RouteFull => "the route has as many calls as it may",
             Self::Hairpin => "the route leads back to the side that the call came from",
             Self::NoNextHop => "no next hop of the route has an address",
         })
@@ -133,9 +146,11 @@ impl fmt::Display for RefusalReason {
 
 /// Decides about a call.
 ///
-/// The order is: peer, capacity, hops and loops, target, route. Among the routes that fit, an
-/// exact domain wins over a suffix and a longer suffix over a shorter one; equals count in the
-/// order of the configuration. A call never goes back to the side that it came from.
+/// The order is: peer, capacity, hops and loops, target, dial plan, users' numbers, route. Among the
+/// routes that fit, one for the number wins over one for the domain, the narrower number over the wider
+/// one, then an exact domain over a suffix and a longer suffix over a shorter one; equals count in the
+/// order of the configuration. One that has as many calls as it may is passed over. A call never goes
+/// back to the side that it came from.
 ///
 /// ```
 /// use linkspan_gateway::{Config, Decision, RefusalReason, Route, RouteQuery, Side, decide};
@@ -153,6 +168,7 @@ impl fmt::Display for RefusalReason {
 ///     max_forwards: 69,
 ///     visited: false,
 ///     calls: 0,
+///     calls_of: &[],
 ///     draining: false,
 /// };
 /// assert!(matches!(decide(&query, &config), Decision::Route { index: 0, .. }));
@@ -165,31 +181,59 @@ pub fn decide<'a>(query: &RouteQuery<'a>, config: &'a Config) -> Decision<'a> {
     if let Some(reason) = refuse(query, config) {
         return Decision::Refuse(reason);
     }
-    let fits = |route: &Route| {
-        route.domain.matches(query.host)
-            && (!route.phone_only || query.phone)
-            && route.from.is_none_or(|side| side == query.from)
-    };
-    let mut back = false;
-    let mut best: Option<(usize, &Route)> = None;
-    for (index, route) in config.routes.iter().enumerate().filter(|(_, r)| fits(r)) {
+    let dialled = dialled(query, config);
+    let (mut back, mut full) = (false, false);
+    let mut best: Option<(usize, &Route, Weight)> = None;
+    for (index, route) in config.routes.iter().enumerate() {
+        let Some(weight) = weight(route, &dialled, query.from) else { continue };
         if route.to == query.from {
             back = true;
-        } else if best.is_none_or(|(_, b)| route.domain.weight() > b.domain.weight()) {
-            best = Some((index, route));
+        } else if is_full(route, query.calls_of) {
+            full = true;
+        } else if best.is_none_or(|(_, _, most)| weight > most) {
+            best = Some((index, route, weight));
         }
     }
     match best {
-        Some((_, route)) if route.next_hops.iter().all(|hop| hop.addresses.is_empty()) => {
+        Some((_, route, _)) if route.next_hops.iter().all(|hop| hop.addresses.is_empty()) => {
             Decision::Refuse(RefusalReason::NoNextHop)
         }
-        Some((index, route)) => {
-            let host = route.request_host.as_deref().unwrap_or(query.host);
-            Decision::Route { route, index, host }
+        Some((index, route, _)) => {
+            let host = route.request_host.as_deref().unwrap_or(dialled.host);
+            let plain = dialled.user.strip_prefix('+').filter(|_| route.remove_plus);
+            let user = plain.map(|user| user.to_owned().into()).unwrap_or(dialled.user);
+            Decision::Route { route, index, user, host, phone: dialled.phone }
         }
+        None if full => Decision::Refuse(RefusalReason::RouteFull),
         None if back => Decision::Refuse(RefusalReason::Hairpin),
         None => Decision::Refuse(RefusalReason::NoRoute),
     }
+}
+
+/// How narrow a route is: its number first, then its domain.
+type Weight = (usize, usize);
+
+/// How well a route fits; `None` where it does not.
+fn weight(route: &Route, dialled: &Dialled<'_>, from: Side) -> Option<Weight> {
+    let fits = route.domain.matches(dialled.host)
+        && (!route.phone_only || dialled.phone)
+        && route.from.is_none_or(|side| side == from);
+    if !fits {
+        return None;
+    }
+    let number = if route.numbers.is_empty() {
+        0
+    } else {
+        let number = dialled.number.as_deref()?;
+        let fitting = route.numbers.iter().filter(|pattern| pattern.matches(number));
+        fitting.map(NumberPattern::weight).max()?
+    };
+    Some((number, route.domain.weight()))
+}
+
+fn is_full(route: &Route, calls_of: &[(&str, usize)]) -> bool {
+    let Some((name, most)) = route.name.as_deref().zip(route.max_calls) else { return false };
+    calls_of.iter().any(|(of, calls)| *of == name && *calls >= most)
 }
 
 fn refuse(query: &RouteQuery<'_>, config: &Config) -> Option<RefusalReason> {
@@ -248,6 +292,7 @@ mod tests {
             max_forwards: 70,
             visited: false,
             calls: 0,
+            calls_of: &[],
             draining: false,
         }
     }
@@ -325,5 +370,64 @@ mod tests {
         assert_eq!(host, "pbx.example.test");
         let name = query(Side::Lync, "example.test");
         assert_eq!(decide(&name, &config), Decision::Refuse(RefusalReason::NoRoute));
+    }
+
+    /// Two trunks for numbers, one of them for its own area and with room for two calls, and rooms.
+    fn trunks() -> Config {
+        let mut config = Config::default();
+        for (name, numbers, hop) in [
+            ("abroad", &["+*"][..], "tcp:198.51.100.1"),
+            ("seattle", &["+1425*", "+1206*"], "tcp:198.51.100.2"),
+            ("rooms", &[], "tcp:198.51.100.3"),
+        ] {
+            let mut route = Route::new("*".parse().unwrap(), Side::Standard);
+            route.name = Some(name.into());
+            route.numbers = numbers.iter().map(|text| text.parse().unwrap()).collect();
+            route.next_hops.push(hop.parse().unwrap());
+            config.routes.push(route);
+        }
+        config.routes[1].max_calls = Some(2);
+        config.routes[1].remove_plus = true;
+        let mut route = Route::new("example.test".parse().unwrap(), Side::Lync);
+        route.next_hops.push("tls:192.0.2.12".parse().unwrap());
+        config.routes.push(route);
+        config.users = vec![crate::config::User::new("+14255550100", "alice@example.test")];
+        config
+    }
+
+    #[test]
+    fn numbers_find_the_trunk_with_the_narrowest_pattern_and_with_room() {
+        let mut config = trunks();
+        let mut failed = Vec::new();
+        for (from, user, phone, busy, expected) in [
+            (Side::Lync, "+442055501", true, 0, Ok((0, "+442055501"))),
+            (Side::Lync, "+12065550101", true, 1, Ok((1, "12065550101"))),
+            (Side::Lync, "+12065550101", true, 2, Ok((0, "+12065550101"))),
+            (Side::Lync, "room7", false, 2, Ok((2, "room7"))),
+            (Side::Lync, "7001", false, 2, Ok((2, "7001"))),
+            // Alice's number is the way to alice, not to a trunk.
+            (Side::Standard, "+1 425", true, 0, Err(RefusalReason::Hairpin)),
+            (Side::Standard, "+14255550100", true, 0, Ok((3, "alice"))),
+            (Side::Lync, "+14255550100", true, 0, Ok((2, "alice"))),
+        ] {
+            let calls_of = [("seattle", busy)];
+            let query =
+                RouteQuery { user, phone, calls_of: &calls_of, ..query(from, "gw.example.test") };
+            let got = match decide(&query, &config) {
+                Decision::Route { index, user, .. } => Ok((index, user.into_owned())),
+                Decision::Refuse(reason) => Err(reason),
+            };
+            if got != expected.map(|(index, user)| (index, user.to_owned())) {
+                failed.push((from, user, busy, got));
+            }
+        }
+        assert!(failed.is_empty(), "{failed:#?}");
+        config.routes.remove(0);
+        config.routes.remove(1);
+        let calls_of = [("seattle", 2)];
+        let query =
+            RouteQuery { user: "+12065550101", calls_of: &calls_of, ..query(Side::Lync, "x") };
+        assert_eq!(decide(&query, &config), Decision::Refuse(RefusalReason::RouteFull));
+        assert_eq!(RefusalReason::RouteFull.status(), 503);
     }
 }

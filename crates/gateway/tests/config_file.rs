@@ -40,6 +40,25 @@ domain = "example.test"
 to = "lync"
 next-hops = ["tls:fe01.example.test:5061"]
 
+[[routes]]
+name = "abroad"
+domain = "*"
+numbers = ["+44*", "+49XXXXXXXX*"]
+to = "standard"
+next-hops = ["udp:198.51.100.11"]
+remove-plus = true
+max-calls = 30
+
+[[dial-plan]]
+from = "lync"
+pattern = "9*"
+strip = 1
+prepend = "+"
+
+[[users]]
+number = "+14255550100"
+uri = "alice@example.test"
+
 [[conferences]]
 domain = "meet.example.test"
 user = "weekly"
@@ -72,6 +91,11 @@ fn a_file_is_read_with_the_defaults_of_each_side() {
     let udp = config.standard.listener(SignallingTransport::Udp).unwrap();
     assert_eq!(udp.address.port(), 5060);
     assert_eq!(config.routes[1].to, Side::Lync);
+    let trunk = &config.routes[2];
+    assert!(trunk.numbers[1].matches("+49301234567") && trunk.remove_plus);
+    assert_eq!((trunk.max_calls, trunk.name.as_deref()), (Some(30), Some("abroad")));
+    assert_eq!(config.dial_plan[0].apply("94420").as_deref(), Some("+4420"));
+    assert_eq!(config.users[0].address(), Some(("alice", "example.test")));
     assert_eq!((config.timers.no_answer_ms, config.timers.next_hop_ms), (60_000, 10_000));
     assert_eq!((config.limits.calls, config.limits.media_lines), (10, 16));
 

@@ -1,4 +1,4 @@
-use super::{Config, IceKind, SideConfig, SignallingTransport, TurnTransport};
+use super::{Config, IceKind, SideConfig, SignallingTransport, TurnTransport, is_e164};
 use crate::id::Side;
 use crate::ports::Ports;
 
@@ -45,6 +45,7 @@ impl Config {
         check_side(Side::Lync, &self.lync, &mut report);
         check_side(Side::Standard, &self.standard, &mut report);
         self.check_routes(&mut report);
+        self.check_numbers(&mut report);
         self.check_conferences(&mut report);
         self.check_overlap(&mut report);
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
@@ -55,12 +56,45 @@ impl Config {
             if route.next_hops.is_empty() {
                 report(format!("routes[{n}].next-hops"), "no next hop");
             }
+            if route.max_calls.is_some() && route.name.is_none() {
+                report(format!("routes[{n}].max-calls"), "calls are counted by the route's name");
+            }
+            let same = |other: &super::Route| other.name.is_some() && other.name == route.name;
+            if self.routes.iter().take(n).any(same) {
+                report(format!("routes[{n}].name"), "another route has this name");
+            }
             if route.from == Some(route.to) {
                 report(format!("routes[{n}].from"), "a call never goes back to where it came from");
             }
             let udp = |hop: &super::NextHop| hop.transport == SignallingTransport::Udp;
             if route.to == Side::Lync && route.next_hops.iter().any(udp) {
                 report(format!("routes[{n}].next-hops"), "lync has no UDP");
+            }
+        }
+    }
+
+    fn check_numbers(&self, report: &mut impl FnMut(String, &'static str)) {
+        for (n, rule) in self.dial_plan.iter().enumerate() {
+            if rule.strip > rule.pattern.shortest() {
+                report(format!("dial-plan[{n}].strip"), "longer than what is dialled may be");
+            }
+            let digits = rule.prepend.strip_prefix('+').unwrap_or(&rule.prepend);
+            if !digits.bytes().all(|b| b.is_ascii_digit()) {
+                report(
+                    format!("dial-plan[{n}].prepend"),
+                    "expected digits, with + in front or not",
+                );
+            }
+        }
+        for (n, user) in self.users.iter().enumerate() {
+            if !is_e164(&user.number) {
+                report(format!("users[{n}].number"), "expected + and up to 15 digits");
+            }
+            if user.address().is_none() {
+                report(format!("users[{n}].uri"), "expected user@domain");
+            }
+            if self.users.iter().take(n).any(|other| other.number == user.number) {
+                report(format!("users[{n}].number"), "another user has this number");
             }
         }
     }
@@ -130,7 +164,7 @@ fn check_side(side: Side, config: &SideConfig, report: &mut impl FnMut(String, &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Route;
+    use crate::config::{DialRule, Route, User};
 
     fn fields(config: &Config) -> Vec<String> {
         config.check().err().map_or_else(Vec::new, |e| {
@@ -155,8 +189,13 @@ mod tests {
         config.standard.max_payload = 10;
         config.routes.push(Route::new("example.test".parse().unwrap(), Side::Lync));
         config.routes.push(Route::new("example.test".parse().unwrap(), Side::Lync));
+        config.routes[0].max_calls = Some(3);
         config.routes[1].from = Some(Side::Lync);
         config.routes[1].next_hops.push("udp:192.0.2.1".parse().unwrap());
+        let mut rule = DialRule::new("0".parse().unwrap());
+        (rule.strip, rule.prepend) = (2, "+1 425".into());
+        config.dial_plan.push(rule);
+        config.users = vec![User::new("1", "alice@example.test"), User::new("1", "bob")];
         assert_eq!(
             fields(&config),
             [
@@ -167,8 +206,15 @@ mod tests {
                 "standard.ice",
                 "standard.h264.profile-level-id",
                 "routes[0].next-hops",
+                "routes[0].max-calls",
                 "routes[1].from",
                 "routes[1].next-hops",
+                "dial-plan[0].strip",
+                "dial-plan[0].prepend",
+                "users[0].number",
+                "users[1].number",
+                "users[1].uri",
+                "users[1].number",
                 "standard.first-port",
             ]
         );

@@ -5,6 +5,7 @@ mod conference;
 #[cfg(feature = "serde")]
 mod file;
 mod hop;
+mod number;
 mod route;
 mod side;
 mod turn;
@@ -13,6 +14,8 @@ pub use check::{ConfigError, Problem};
 pub use conference::ConferenceAlias;
 pub(crate) use conference::focus_of;
 pub use hop::{NextHop, NextHopError};
+pub(crate) use number::is_e164;
+pub use number::{DialRule, NumberPattern, NumberPatternError, User};
 pub use route::{DomainPattern, PatternError, Route};
 pub use side::{
     AddressRange, AudioCodec, DamagedVideo, Encryption, H264, IceKind, Listener,
@@ -69,7 +72,11 @@ pub struct Config {
     /// The standards side.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "file::standard"))]
     pub standard: SideConfig,
-    /// Where calls go: the first exact match, else the first suffix match.
+    /// What numbers become before they are looked up; the first rule that matches counts.
+    pub dial_plan: Vec<DialRule>,
+    /// Whose numbers are whose: reverse number lookup.
+    pub users: Vec<User>,
+    /// Where calls go: the narrowest that fits, as [`decide`](crate::decide) tells.
     pub routes: Vec<Route>,
     /// What standards-side callers dial to join Lync conferences; the first that matches counts,
     /// before any route. The way there is the route of the organiser's domain.
@@ -91,6 +98,8 @@ impl Default for Config {
             product: concat!("linkspan-gateway/", env!("CARGO_PKG_VERSION")).into(),
             lync: SideConfig::lync(),
             standard: SideConfig::standard(),
+            dial_plan: Vec::new(),
+            users: Vec::new(),
             routes: Vec::new(),
             conferences: Vec::new(),
             max_video_kbps: 4_000,

@@ -1,10 +1,10 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::NextHop;
+use super::{NextHop, NumberPattern};
 use crate::id::Side;
 
-/// Where calls for a domain go.
+/// Where calls for a domain, or for numbers, go.
 ///
 /// ```
 /// use linkspan_gateway::{Route, Side};
@@ -19,8 +19,14 @@ use crate::id::Side;
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields, rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub struct Route {
+    /// What logs call it, and what its calls are counted by.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub name: Option<String>,
     /// Host part of the Request-URI.
     pub domain: DomainPattern,
+    /// Only these numbers, after the dial plan; empty takes names and numbers.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub numbers: Vec<NumberPattern>,
     /// The side that the call is sent out on.
     pub to: Side,
     /// The side that it must have come in by; `None` takes both. A call is never sent back to the
@@ -36,6 +42,13 @@ pub struct Route {
     /// Only URIs that are phone numbers (`user=phone`, `tel:`).
     #[cfg_attr(feature = "serde", serde(default))]
     pub phone_only: bool,
+    /// Numbers go out without their `+`, as `RemovePlusFromUri` of a Lync trunk has it.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub remove_plus: bool,
+    /// So many calls at most, those that are being set up included; then the next route that fits is
+    /// taken. Needs a name.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub max_calls: Option<usize>,
 }
 
 impl Route {
@@ -43,12 +56,16 @@ impl Route {
     #[must_use]
     pub const fn new(domain: DomainPattern, to: Side) -> Self {
         Self {
+            name: None,
             domain,
+            numbers: Vec::new(),
             to,
             from: None,
             next_hops: Vec::new(),
             request_host: None,
             phone_only: false,
+            remove_plus: false,
+            max_calls: None,
         }
     }
 }

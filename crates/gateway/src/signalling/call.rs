@@ -33,6 +33,8 @@ pub(crate) struct Call {
     /// The one that is being tried, or that has answered.
     pub(super) hop: Option<(NextHop, SocketAddr)>,
     pub(super) target: Target,
+    /// Name of the route that it goes by.
+    pub(crate) route: Option<String>,
     /// The caller's offer, translated for the callee, while its answer is awaited.
     pub(super) offered: Option<OfferTranslation>,
     /// What the translations so far have come to.
@@ -88,6 +90,8 @@ pub(super) struct Leg {
 pub(super) struct Target {
     pub(super) uri: sip::Uri,
     pub(super) from: sip::NameAddr,
+    /// The caller's number, for a Lync callee.
+    pub(super) number: Option<String>,
     pub(super) user: String,
     pub(super) caller_user: String,
     pub(super) max_forwards: u32,

@@ -68,6 +68,22 @@ pub(super) fn bare_uri(uri: &Uri, host: &str) -> Option<Uri> {
     Some(bare)
 }
 
+/// `sip:user@host`, where the user may be a phone number.
+pub(super) fn new_uri(user: &str, host: &str, phone: bool) -> Option<Uri> {
+    let mut uri = Uri::sip((!user.is_empty()).then_some(user), host).ok()?;
+    if phone {
+        uri.set_param("user", Some("phone"));
+    }
+    Some(uri)
+}
+
+/// The number that a trusted peer vouches for beside the caller's address (RFC 3325 §9.1).
+pub(super) fn asserted_number(headers: &Headers) -> Option<String> {
+    let values = headers.all("P-Asserted-Identity").flat_map(|value| value.split(','));
+    let mut uris = values.filter_map(|value| NameAddr::parse(value.trim()).ok()).map(|a| a.uri);
+    uris.find(|uri| uri.as_ref().is_tel()).map(|uri| user_of(&uri).to_owned())
+}
+
 /// The user part of a SIP URI, the number of a tel URI.
 pub(super) fn user_of(uri: &Uri) -> &str {
     if uri.as_ref().is_tel() {

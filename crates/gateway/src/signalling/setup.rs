@@ -1,5 +1,6 @@
 //! From an INVITE to the second leg's INVITE.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ use super::early::Early;
 use super::headers::{self, MARK};
 use super::streams::{Stream, Wanted};
 use crate::config::IceKind;
+use crate::dialling::caller;
 use crate::event::{CallState, GatewayEvent};
 use crate::id::{CallId, Side, StreamKind};
 use crate::policy::{Diagnostic, Rejection, better_rejection, map_rejection, tries_next_hop};
@@ -31,6 +33,7 @@ pub(crate) struct NewCall<'a> {
     pub(crate) request: &'a sip::Request,
     pub(crate) path: sip::Path,
     pub(crate) calls: usize,
+    pub(crate) calls_of: &'a [(String, usize)],
     pub(crate) draining: bool,
 }
 
@@ -48,6 +51,7 @@ impl Call {
         let hops = request.headers.first("Max-Forwards");
         let conference = conference::dialled(&config, new.side, &request.uri);
         let dialled = conference.as_ref().unwrap_or(&request.uri);
+        let calls_of: Vec<_> = new.calls_of.iter().map(|(name, n)| (name.as_str(), *n)).collect();
         let query = RouteQuery {
             from: new.side,
             peer: new.path.remote.ip(),
@@ -60,12 +64,13 @@ impl Call {
             max_forwards: hops.map_or(70, |v| v.trim().parse().unwrap_or(0)),
             visited,
             calls: new.calls,
+            calls_of: &calls_of,
             draining: new.draining,
         };
         let decision = decide(&query, &config);
         core.explain(new.id, decision.explain());
-        let (route, host) = match decision {
-            Decision::Route { route, host, .. } => (route, host),
+        let (route, callee) = match decision {
+            Decision::Route { route, user, host, phone, .. } => (route, (user, host, phone)),
             Decision::Refuse(reason) => {
                 let diagnostic = reason.diagnostic().map(|id| Diagnostic {
                     id,
@@ -91,7 +96,7 @@ impl Call {
                 return None;
             }
         };
-        let Some(mut target) = target(core, new, host, query.max_forwards) else {
+        let Some(mut target) = target(core, new, callee, query.max_forwards) else {
             refuse(core, new, 400, None, "From or Request-URI cannot be used", now);
             return None;
         };
@@ -107,6 +112,7 @@ impl Call {
         core.failed_hops.sort(&mut hops, now);
         let delayed = request.body.is_empty();
         let mut call = Self::new(core, new, target, described, hops.into(), now);
+        call.route.clone_from(&route.name);
         if delayed {
             call.delay_offer();
         }
@@ -151,6 +157,7 @@ impl Call {
             hops,
             hop: None,
             target,
+            route: None,
             offered: None,
             context: None,
             joined: Vec::new(),
@@ -353,6 +360,9 @@ impl Call {
         if callee == Side::Lync {
             // Trusted links carry the caller's identity; no signature is needed there.
             headers.push("P-Asserted-Identity", from.to_string());
+            if let Some(number) = &self.target.number {
+                headers.push("P-Asserted-Identity", format!("<tel:{number}>"));
+            }
             headers.push("Ms-Conversation-ID", &self.target.conversation);
             headers.push("Content-ID", format!("<{}@{}>", core.hex(16), core.config.name));
             from = from.with_param("epid", &core.hex(5));
@@ -508,13 +518,27 @@ fn refuse(
 }
 
 /// Who is called and by whom, for the second leg; an INVITE that does not say is refused.
-fn target(core: &mut Core, new: &NewCall<'_>, host: &str, max_forwards: u32) -> Option<Target> {
+fn target(
+    core: &mut Core,
+    new: &NewCall<'_>,
+    (user, host, phone): (Cow<'_, str>, &str, bool),
+    max_forwards: u32,
+) -> Option<Target> {
     let request = new.request;
     let from = request.headers.first("From").and_then(|v| sip::NameAddr::parse(v).ok())?;
     let caller_host = from.uri.host();
     let caller_host = if caller_host.is_empty() { &core.config.name } else { caller_host };
-    let uri = headers::bare_uri(&request.uri, host)?;
-    let mut bare = sip::NameAddr::new(headers::bare_uri(&from.uri, caller_host)?);
+    let uri = headers::new_uri(&user, host, phone)?;
+    let asserted = headers::asserted_number(&request.headers);
+    let address = (headers::user_of(&from.uri), caller_host);
+    let known = caller(address, new.side, asserted.as_deref(), phone, &core.config);
+    let bare = match &known.address {
+        Some((user, host)) => {
+            headers::new_uri(user, host.as_deref().unwrap_or(caller_host), known.phone)
+        }
+        None => headers::bare_uri(&from.uri, caller_host),
+    };
+    let mut bare = sip::NameAddr::new(bare?);
     if let Some(display) = from.display.as_deref().filter(|d| !d.is_empty()) {
         bare = bare.with_display(display);
     }
@@ -525,6 +549,7 @@ fn target(core: &mut Core, new: &NewCall<'_>, host: &str, max_forwards: u32) -> 
         caller_user: headers::user_of(&from.uri).to_owned(),
         uri,
         from: bare,
+        number: known.number,
         max_forwards,
         conversation: conversation.unwrap_or_else(|| core.conversation_id()),
     })

@@ -72,6 +72,10 @@ pub(crate) struct Behaviour {
     pub(crate) answers_in_clear: bool,
     /// Has G.711 A-law alone.
     pub(crate) one_codec: bool,
+    /// Who it says that it is.
+    pub(crate) from: &'static str,
+    /// What its server asserts beside that.
+    pub(crate) asserted: Option<&'static str>,
 }
 
 impl Behaviour {
@@ -108,6 +112,11 @@ impl Behaviour {
             owes_answer: false,
             answers_in_clear: false,
             one_codec: false,
+            from: match side {
+                Side::Lync => "sip:alice@example.test",
+                Side::Standard => "sip:room7@video.example.test",
+            },
+            asserted: None,
         }
     }
 }
@@ -302,12 +311,12 @@ impl Endpoint {
             Side::Standard if self.behaviour.udp => (super::GATEWAY_STANDARD, sip::Transport::Udp),
             Side::Standard => (super::GATEWAY_STANDARD, sip::Transport::Tcp),
         };
-        let own = match self.side {
-            Side::Lync => "sip:alice@example.test",
-            Side::Standard => "sip:room7@video.example.test",
-        };
-        let mut from = NameAddr::new(Uri::parse(own).unwrap()).with_display("A Caller");
+        let own = Uri::parse(self.behaviour.from).unwrap();
+        let mut from = NameAddr::new(own).with_display("A Caller");
         let mut headers = Headers::new();
+        if let Some(asserted) = self.behaviour.asserted {
+            headers.push("P-Asserted-Identity", asserted);
+        }
         let mut text = offer;
         let mut content_type = "application/sdp".to_owned();
         if self.side == Side::Lync {
