@@ -1,5 +1,6 @@
 mod checks;
 mod gathering;
+mod network_change;
 mod no_ice;
 mod nomination;
 mod relays;
@@ -137,6 +138,10 @@ impl Agent {
     /// Adds a host candidate over UDP; `address` is the local address of a bound socket, and the
     /// one that [`Received::local`] will have.
     ///
+    /// Addresses are preferred in the order in which they are added, the families interleaved
+    /// (RFC 8421 §4): until [`end_of_candidates`](Self::end_of_candidates) or
+    /// [`set_remote`](Self::set_remote) that may still change priorities.
+    ///
     /// # Errors
     ///
     /// [`AgentError`]; the same address again is no error.
@@ -203,6 +208,7 @@ impl Agent {
     /// answered.
     pub fn end_of_candidates(&mut self, now: Instant) {
         self.gathering.is_ended = true;
+        self.streams.iter_mut().for_each(|stream| stream.is_ranked = true);
         self.pump(now);
     }
 
@@ -335,6 +341,7 @@ impl Agent {
         this.restart(credentials);
         self.is_completed = false;
         self.transactions.retain(|transaction| !transaction.is_check_of(stream.0));
+        self.forget_vanished(stream.0);
         self.pump(now);
         Ok(())
     }
@@ -475,6 +482,8 @@ impl Agent {
         this.locals.push(candidate);
         this.bases.push(base);
         let index = this.locals.len() - 1;
+        this.is_ranked |= kind != CandidateKind::Host;
+        this.rank();
         self.pair(stream.0);
         Ok(Some(index))
     }

@@ -63,6 +63,14 @@ pub enum IceEvent {
         /// Its component.
         component: u16,
     },
+    /// The network has changed: a restart (RFC 8445 §9) would find a better way, or the only one.
+    RestartAdvised {
+        /// The stream.
+        stream: StreamId,
+        /// The address of a selected pair is gone: nothing gets through any more. Otherwise there
+        /// is a new address, which may be better.
+        is_cut: bool,
+    },
     /// A role conflict was repaired (RFC 8445 §7.3.1.1): this side has changed its role.
     RoleChanged {
         /// The role now.

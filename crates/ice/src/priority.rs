@@ -1,6 +1,7 @@
 //! Priorities of candidates and pairs (RFC 8445 §5.1.2, §6.1.2.3; RFC 6544 §4.2).
 
 use crate::{CandidateKind, CandidateTransport, Role};
+use std::net::IpAddr;
 
 /// Priority of a candidate whose base is the `rank`th local address, counted from 0.
 pub(crate) fn candidate(
@@ -30,6 +31,25 @@ pub(crate) fn candidate(
     (preference << 24) | (local << 8) | (256 - u32::from(component.clamp(1, 256)))
 }
 
+/// RFC 8421 §4: the addresses of each family in their order, IPv6 first, and never more of one family
+/// in a row than an even spread asks for, so that a family that is broken holds nobody up.
+pub(crate) fn interleave(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let (six, four): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv6);
+    let run = (six.len() + four.len()) / (six.len().min(four.len()) + 1);
+    let (long, run) = (six.len() >= four.len(), run.max(1));
+    let (run_six, run_four) = if long { (run, 1) } else { (1, run) };
+    let (mut six, mut four) = (six.into_iter(), four.into_iter());
+    let mut order = Vec::new();
+    loop {
+        let before = order.len();
+        order.extend(six.by_ref().take(run_six));
+        order.extend(four.by_ref().take(run_four));
+        if order.len() == before {
+            return order;
+        }
+    }
+}
+
 /// The priority that a peer-reflexive candidate with the same base would have (RFC 8445 §7.1.1).
 pub(crate) const fn peer_reflexive(priority: u32, is_udp: bool) -> u32 {
     (priority & 0x00ff_ffff) | if is_udp { 110 << 24 } else { 80 << 24 }
@@ -57,6 +77,29 @@ mod tests {
         assert_eq!(candidate(CandidateKind::Host, udp, 0, 1), 0x7eff_ffff);
         assert_eq!(candidate(CandidateKind::Host, udp, 0, 2), 0x7eff_fffe);
         assert_eq!(peer_reflexive(0x7eff_ffff, true), 0x6eff_ffff);
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let order = |text: &str| {
+            let addresses = text.split(' ').enumerate().map(|(n, family)| match family {
+                "6" => format!("2001:db8::{n}").parse().unwrap(),
+                _ => format!("192.0.2.{n}").parse::<IpAddr>().unwrap(),
+            });
+            let order = interleave(addresses.collect());
+            order.iter().map(|ip| if ip.is_ipv6() { "6" } else { "4" }).collect::<String>()
+        };
+        for (added, wanted) in [
+            ("4", "4"),
+            ("4 6", "64"),
+            ("4 4 6 6", "6464"),
+            ("4 6 6 6 6", "66466"),
+            ("4 4 4 4 6", "64444"),
+            ("6 6 6 4 4 6", "664664"),
+            ("6 6 6", "666"),
+        ] {
+            assert_eq!(order(added), wanted, "{added}");
+        }
     }
 
     #[test]

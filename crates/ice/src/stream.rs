@@ -22,6 +22,10 @@ pub(crate) struct Stream {
     pub(crate) locals: Vec<Candidate>,
     /// Base of each of `locals`.
     pub(crate) bases: Vec<SocketAddr>,
+    /// Priorities have been told, or may have been: they stay.
+    pub(crate) is_ranked: bool,
+    /// Bases that there are no more: nothing is sent from them.
+    pub(crate) vanished: Vec<SocketAddr>,
     /// Local peer-reflexive candidates.
     pub(crate) reflexives: Vec<Candidate>,
     pub(crate) remotes: Vec<Candidate>,
@@ -100,6 +104,8 @@ impl Stream {
             username: Vec::new(),
             locals: Vec::new(),
             bases: Vec::new(),
+            is_ranked: false,
+            vanished: Vec::new(),
             reflexives: Vec::new(),
             remotes: Vec::new(),
             remotes_complete: false,
@@ -144,6 +150,7 @@ impl Stream {
         now: Instant,
         patience: Duration,
     ) {
+        self.is_ranked = true;
         self.username.clear();
         self.username.extend_from_slice(credentials.ufrag.as_bytes());
         self.username.push(b':');
@@ -220,17 +227,50 @@ impl Stream {
         })
     }
 
-    /// How many other local addresses a component had before `ip`.
+    /// The place of a local address among those of a component, counted from 0; a new one comes
+    /// last.
     pub(crate) fn rank_of(&self, component: u16, ip: IpAddr) -> u16 {
-        let mut seen: Vec<IpAddr> = Vec::new();
-        for (candidate, base) in self.locals.iter().zip(&self.bases) {
-            if candidate.component == component && base.ip() != ip && !seen.contains(&base.ip()) {
-                seen.push(base.ip());
-            } else if candidate.component == component && base.ip() == ip {
-                break;
+        let order = self.addresses(component);
+        let place = order.iter().position(|known| *known == ip).unwrap_or(order.len());
+        u16::try_from(place).unwrap_or(u16::MAX)
+    }
+
+    /// Gives the local candidates the priorities of their places, as long as nobody knows them.
+    pub(crate) fn rank(&mut self) {
+        let has = |is_ipv4| self.bases.iter().any(|base| base.is_ipv4() == is_ipv4);
+        if self.is_ranked || !has(true) || !has(false) {
+            return;
+        }
+        for component in 1..=u16::try_from(self.components.len()).unwrap_or(u16::MAX) {
+            let order = self.addresses(component);
+            let own = self.locals.iter_mut().zip(&self.bases);
+            for (c, base) in own.filter(|(c, _)| c.component == component) {
+                let place = order.iter().position(|known| *known == base.ip()).unwrap_or(0);
+                let rank = u16::try_from(place).unwrap_or(u16::MAX);
+                c.priority = priority::candidate(c.kind, c.transport, rank, component);
             }
         }
-        u16::try_from(seen.len()).unwrap_or(u16::MAX)
+    }
+
+    /// The local addresses of a component, the preferred first: in the order in which they came, the
+    /// families interleaved as long as that is free.
+    fn addresses(&self, component: u16) -> Vec<IpAddr> {
+        let mut order: Vec<IpAddr> = Vec::new();
+        for (candidate, base) in self.locals.iter().zip(&self.bases) {
+            if candidate.component == component && !order.contains(&base.ip()) {
+                order.push(base.ip());
+            }
+        }
+        if self.is_ranked { self.ranked(order) } else { priority::interleave(order) }
+    }
+
+    /// By the priorities that they have: a host candidate over UDP tells its place.
+    fn ranked(&self, mut order: Vec<IpAddr>) -> Vec<IpAddr> {
+        order.sort_by_key(|ip| {
+            let own = self.locals.iter().zip(&self.bases).filter(|(_, base)| base.ip() == *ip);
+            std::cmp::Reverse(own.map(|(candidate, _)| candidate.priority).max())
+        });
+        order
     }
 
     /// Index of a remote candidate.
@@ -266,6 +306,11 @@ impl Stream {
             None if has_room => self.remotes.push(candidate),
             None => {}
         }
+    }
+
+    /// True for a local candidate whose base is no more.
+    pub(crate) fn has_vanished(&self, local: usize) -> bool {
+        self.bases.get(local).is_some_and(|base| self.vanished.contains(base))
     }
 
     pub(crate) fn pair_of(&self, local: usize, remote: usize) -> Option<usize> {

@@ -441,6 +441,104 @@ fn a_hundred_by_a_hundred_candidates_cost_little() {
 }
 
 #[test]
+fn addresses_of_both_families_take_turns_until_they_are_told() {
+    let now = Instant::now();
+    let mut agent = Agent::new(AgentConfig::default(), [1; 32], now);
+    let stream = agent.add_stream(2).unwrap();
+    let add = |agent: &mut Agent, ip: &str| {
+        for component in [1, 2] {
+            let at = SocketAddr::new(ip.parse().unwrap(), 5000 + component);
+            agent.add_host_candidate(stream, component, at, now).unwrap();
+        }
+    };
+    let order = |agent: &Agent| {
+        let mut found = agent.local_candidates(stream).to_vec();
+        found.retain(|candidate| candidate.component == 1);
+        found.sort_by_key(|candidate| std::cmp::Reverse(candidate.priority));
+        found.iter().map(|c| c.address.ip().to_string()).collect::<Vec<_>>()
+    };
+    for ip in ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"] {
+        add(&mut agent, ip);
+    }
+    let told = ["2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2"];
+    assert_eq!(order(&agent), told);
+    assert_eq!(agent.local_candidates(stream)[4].priority, 0x7eff_ffff);
+    agent.end_of_candidates(now);
+    let before = agent.local_candidates(stream).to_vec();
+    add(&mut agent, "2001:db8::3");
+    assert_eq!(agent.local_candidates(stream)[..8], before[..], "what was told stays");
+    assert_eq!(order(&agent)[4], "2001:db8::3");
+    let mut priorities: Vec<u32> =
+        agent.local_candidates(stream).iter().map(|c| c.priority).collect();
+    priorities.sort_unstable();
+    priorities.dedup();
+    assert_eq!(priorities.len(), 10);
+}
+
+#[test]
+fn a_new_network_is_found_by_a_restart() {
+    for dialect in [Dialect::Rfc8445, Dialect::MsIce2] {
+        let (left, right) = roles(dialect);
+        let mut world = connected(left, right, 2);
+        let (l, r) = (world.left.streams[0], world.right.streams[0]);
+        let advised = |peer: &Peer, cut: bool| {
+            peer.has(|e| matches!(e, IceEvent::RestartAdvised { is_cut, .. } if *is_cut == cut))
+        };
+        // A second interface: better, perhaps.
+        let both = [address("192.0.2.1:1").ip(), address("192.0.2.9:1").ip()];
+        let now = world.now;
+        assert_eq!(world.left.agent.handle_network_change(&both, now), [both[1]]);
+        world.drain();
+        assert!(advised(&world.left, false) && !advised(&world.left, true));
+        assert!(world.left.agent.handle_network_change(&both[..1], now).is_empty());
+        // The only one goes, and the other is there.
+        assert_eq!(world.left.agent.handle_network_change(&both[1..], now), [both[1]]);
+        world.drain();
+        assert!(advised(&world.left, true));
+        world.log.clear();
+        world.run(Duration::from_secs(12), |_| false);
+        // It answers what still comes there, and asks nothing.
+        let asks = |from: &SocketAddr, octets: &[u8]| from.ip() == both[0] && octets[0] == 0;
+        assert!(!world.log.iter().any(|(_, from, _, octets)| asks(from, octets)), "{dialect:?}");
+        world.left.agent.restart(l, world.now).unwrap();
+        let now = world.now;
+        for component in [1, 2] {
+            let at = SocketAddr::new(both[1], 7000 + component);
+            world.left.agent.add_host_candidate(l, component, at, now).unwrap();
+        }
+        assert!(world.left.agent.local_candidates(l).iter().all(|c| c.address.ip() == both[1]));
+        world.right.agent.restart(r, now).unwrap();
+        world.left.events.clear();
+        world.right.events.clear();
+        signal(&world.left, &mut world.right, now);
+        signal(&world.right, &mut world.left, now);
+        let limit = world.elapsed() + ms(2000);
+        world.run_to_completion(limit);
+        assert!(world.left.is_completed() && world.right.is_completed(), "{dialect:?}");
+        assert_eq!(world.right.selected(0, 2).remote, address("192.0.2.9:7002"));
+    }
+}
+
+#[test]
+fn an_address_that_goes_while_checks_run_is_done_without() {
+    let start = Instant::now();
+    let (left, right) = roles(Dialect::Rfc8445);
+    let left = Peer::new(left, 1, start, (1, 2), &["192.0.2.1", "192.0.2.2"]);
+    let right = Peer::new(right, 2, start, (1, 2), &["198.51.100.1"]);
+    let mut world = World::new(left, right, start, 1, Link::default());
+    signal(&world.left, &mut world.right, start);
+    signal(&world.right, &mut world.left, start);
+    world.run(ms(15), |_| false);
+    let new = world.left.agent.handle_network_change(&[address("192.0.2.2:1").ip()], world.now);
+    assert!(new.is_empty());
+    world.log.clear();
+    world.run_to_completion(ms(5000));
+    assert!(world.left.is_completed() && world.right.is_completed());
+    assert!(!world.left.has(|event| matches!(event, IceEvent::RestartAdvised { .. })));
+    assert_eq!(world.left.selected(0, 1).local, address("192.0.2.2:5001"));
+}
+
+#[test]
 fn limits_are_errors() {
     let now = Instant::now();
     let limits = Limits { streams: 1, candidates: 2, ..Limits::default() };

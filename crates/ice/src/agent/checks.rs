@@ -27,6 +27,7 @@ impl Agent {
             // wants it the same way. A passive one waits (RFC 6544 §6.2).
             if matches!(local.kind, CandidateKind::Srflx | CandidateKind::Prflx)
                 || local.transport == CandidateTransport::TcpPassive
+                || this.has_vanished(local_index)
             {
                 continue;
             }

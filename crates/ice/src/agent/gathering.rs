@@ -31,6 +31,11 @@ impl Gathering {
         self.questions.clear();
     }
 
+    /// The local candidates of a stream get other places, or are gone.
+    pub(super) fn forget(&mut self, stream: usize) {
+        self.questions.retain(|(of, _, _)| *of != stream);
+    }
+
     pub(super) fn has_work(&self) -> bool {
         !self.questions.is_empty()
     }

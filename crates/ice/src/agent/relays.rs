@@ -47,6 +47,14 @@ impl Relay {
         self.relayed.iter().copied().find(|relayed| relayed.is_ipv4() == peer.is_ipv4())
     }
 
+    pub(super) const fn base(&self) -> SocketAddr {
+        self.base
+    }
+
+    pub(super) fn relayed(&self) -> &[SocketAddr] {
+        &self.relayed
+    }
+
     fn is_from_server(&self, input: &Received<'_>) -> bool {
         (input.transport, input.local, input.remote)
             == (self.transport, self.base, self.client.server())
