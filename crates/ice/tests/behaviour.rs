@@ -309,6 +309,111 @@ fn tcp_candidates_connect_from_the_active_side() {
     assert_eq!(right.selected(r, 1).unwrap().remote, here);
 }
 
+/// Two agents with one TCP candidate for each component, of these transports.
+fn over_tcp(
+    dialect: Dialect,
+    components: u16,
+    transports: [CandidateTransport; 2],
+    at: [SocketAddr; 2],
+) -> [Agent; 2] {
+    let now = Instant::now();
+    let mut agents = [(0, Role::Controlling), (1, Role::Controlled)].map(|(index, role)| {
+        let seed = [u8::try_from(index).unwrap() + 1; 32];
+        let mut agent = Agent::new(AgentConfig::new(dialect, role), seed, now);
+        let stream = agent.add_stream(components).unwrap();
+        for component in 1..=components {
+            agent.add_tcp_candidate(stream, component, transports[index], at[index], now).unwrap();
+        }
+        agent
+    });
+    let half = agents.each_ref().map(|agent| {
+        let stream = only_stream();
+        (agent.local_credentials(stream).clone(), agent.local_candidates(stream).to_vec())
+    });
+    for (index, (credentials, candidates)) in half.into_iter().enumerate() {
+        agents[1 - index].set_remote(only_stream(), credentials, candidates, now).unwrap();
+    }
+    agents
+}
+
+fn only_stream() -> linkspan_ice::StreamId {
+    Agent::new(AgentConfig::default(), [0; 32], Instant::now()).add_stream(1).unwrap()
+}
+
+/// Carries what they send for a second; a connection passes nothing before `is_open` says that it is
+/// there, of who has opened it.
+fn carry_tcp(agents: &mut [Agent; 2], is_open: fn([bool; 2]) -> bool) -> [usize; 2] {
+    let (start, mut opened, mut sent) = (Instant::now(), [false; 2], [0; 2]);
+    let mut waiting = Vec::new();
+    for step in 1..100 {
+        let now = start + ms(step * 10);
+        for index in 0..2 {
+            agents[index].handle_timeout(now);
+            while let Some(transmit) = agents[index].poll_transmit() {
+                assert_eq!(transmit.transport, Transport::Tcp);
+                opened[index] = true;
+                sent[index] += 1;
+                waiting.push((1 - index, transmit));
+            }
+        }
+        if is_open(opened) {
+            for (to, transmit) in waiting.drain(..) {
+                let (local, remote) = (transmit.remote, transmit.local);
+                let transport = Transport::Tcp;
+                let input = Received { transport, local, remote, payload: &transmit.payload };
+                let result = agents[to].handle_input(input, now);
+                assert!(matches!(result, Ok(()) | Err(InputError::NotMine)));
+            }
+        }
+    }
+    sent
+}
+
+#[test]
+fn simultaneous_open_connects_when_both_have_opened() {
+    let at = [address("192.0.2.1:40000"), address("198.51.100.1:50000")];
+    for dialect in [Dialect::Rfc8445, Dialect::MsIce2] {
+        let mut agents = over_tcp(dialect, 1, [CandidateTransport::TcpSo; 2], at);
+        carry_tcp(&mut agents, |opened| opened == [true; 2]);
+        let stream = only_stream();
+        let pairs = agents.each_ref().map(|agent| agent.selected(stream, 1).unwrap());
+        assert_eq!((pairs[0].local, pairs[0].remote), (at[0], at[1]), "{dialect:?}");
+        assert_eq!((pairs[1].local, pairs[1].remote), (at[1], at[0]));
+        for pair in pairs {
+            assert_eq!(pair.local_candidate.transport, CandidateTransport::TcpSo);
+            assert_eq!(pair.remote_candidate.transport, CandidateTransport::TcpSo);
+        }
+        // RFC 6544 §5.2, §6.2: with no other kind of candidate.
+        let mut agents =
+            over_tcp(dialect, 1, [CandidateTransport::TcpSo, CandidateTransport::TcpPassive], at);
+        assert_eq!(carry_tcp(&mut agents, |_| true), [0; 2]);
+    }
+}
+
+#[test]
+fn one_connection_carries_both_components_of_lync() {
+    let at = [address("192.0.2.1:40000"), address("198.51.100.1:443")];
+    let transports = [CandidateTransport::TcpActive, CandidateTransport::TcpPassive];
+    let mut agents = over_tcp(Dialect::MsIce2, 2, transports, at);
+    let sent = carry_tcp(&mut agents, |opened| opened[0]);
+    for (index, agent) in agents.iter_mut().enumerate() {
+        let stream = only_stream();
+        for component in [1, 2] {
+            let pair = agent.selected(stream, component).unwrap();
+            assert_eq!((pair.local, pair.remote), (at[index], at[1 - index]));
+            assert_eq!(pair.local_candidate.component, component);
+            assert_eq!(pair.remote_candidate.component, component);
+        }
+        let mut done = 0;
+        while let Some(event) = agent.poll_event() {
+            done += usize::from(event == IceEvent::Completed);
+        }
+        assert_eq!(done, 1);
+    }
+    // Checks of the first component only: a plain one and the nomination, each with its copy.
+    assert!(sent[0] <= 6 && sent[1] <= 8, "{sent:?}");
+}
+
 fn request(
     dialect: linkspan_stun::Dialect,
     username: &str,

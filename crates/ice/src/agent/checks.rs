@@ -15,6 +15,7 @@ impl Agent {
         self.has_new_peers = true;
         let quota = self.pair_quota();
         let (role, is_lite) = (self.role, self.config.lite);
+        let is_ms = self.config.dialect == Dialect::MsIce2;
         let Some(this) = self.streams.get_mut(stream).filter(|this| this.is_checking()) else {
             return;
         };
@@ -28,6 +29,8 @@ impl Agent {
             if matches!(local.kind, CandidateKind::Srflx | CandidateKind::Prflx)
                 || local.transport == CandidateTransport::TcpPassive
                 || this.has_vanished(local_index)
+                // [MS-ICE2]: over TCP RTCP goes with RTP, on one connection.
+                || (is_ms && !local.transport.is_udp() && local.component != 1)
             {
                 continue;
             }

@@ -3,7 +3,7 @@
 use super::Agent;
 use crate::pair::{Pair, PairState};
 use crate::stream::{Selected, Stream};
-use crate::{Dialect, IceEvent, Role, StreamId};
+use crate::{Dialect, IceEvent, Role, SelectedPair, StreamId};
 use std::time::{Duration, Instant};
 
 impl Agent {
@@ -35,6 +35,7 @@ impl Agent {
         }
         self.stop_checks(stream, component, priority);
         self.bind_relay(pair.local, pair.remote, now);
+        self.share_connection(stream, component, index, &pair);
         let stream = StreamId(stream);
         self.events.push_back(if had_one {
             IceEvent::PairChanged { stream, component, pair }
@@ -42,6 +43,44 @@ impl Agent {
             IceEvent::ComponentConnected { stream, component, pair }
         });
         self.report_connected(stream.0);
+    }
+
+    /// [MS-ICE2]: over TCP all components go on the connection of the first, and none of them is
+    /// nominated.
+    fn share_connection(
+        &mut self,
+        stream: usize,
+        component: u16,
+        index: usize,
+        pair: &SelectedPair,
+    ) {
+        let is_udp = pair.local_candidate.transport.is_udp();
+        if self.config.dialect != Dialect::MsIce2 || is_udp || component != 1 {
+            return;
+        }
+        let count = self.streams.get(stream).map_or(0, |this| this.components.len());
+        for component in 2..=u16::try_from(count).unwrap_or(u16::MAX) {
+            let mut pair = pair.clone();
+            pair.local_candidate.component = component;
+            pair.remote_candidate.component = component;
+            let this = self.streams.get_mut(stream);
+            let mut had_one = false;
+            if let Some(other) = this.and_then(|this| this.component_mut(component)) {
+                had_one = other.selected.is_some();
+                let (keep_at, expires_at, index) = (None, None, Some(index));
+                let selected = pair.clone();
+                let selected =
+                    Selected { pair: selected, index, keep_at, expires_at, reminders: 0 };
+                other.selected = Some(selected);
+            }
+            self.stop_checks(stream, component, u64::MAX);
+            let stream = StreamId(stream);
+            self.events.push_back(if had_one {
+                IceEvent::PairChanged { stream, component, pair }
+            } else {
+                IceEvent::ComponentConnected { stream, component, pair }
+            });
+        }
     }
 
     /// Nominates what is ready, and fails what is hopeless.
@@ -215,5 +254,11 @@ fn are_alike(stream: &Stream, choices: &[(u16, Option<usize>)]) -> bool {
         pair.and_then(|index| stream.pairs.get(index)).and_then(|pair| stream.foundations(pair))
     });
     let Some(first) = names.next() else { return true };
-    first.is_some() && names.all(|other| other == first)
+    // Over TCP the first component is all there is to nominate.
+    let is_tcp = choices.iter().any(|(component, pair)| {
+        let pair = pair.and_then(|index| stream.pairs.get(index));
+        let local = pair.and_then(|pair| stream.locals.get(pair.local));
+        *component == 1 && local.is_some_and(|local| !local.transport.is_udp())
+    });
+    is_tcp || first.is_some() && names.all(|other| other == first)
 }
