@@ -1,12 +1,14 @@
 //! Bodies of the fuzz targets. Each asserts properties, not only that nothing panics.
 
-use linkspan_stun::{AttributeType, Class, Dialect, IntegrityKey, Message, MessageBuilder, Method};
+use linkspan_stun::{
+    AttributeType, Class, Dialect, IntegrityKey, Message, MessageBuilder, Method, userhash,
+};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::{
-    ChannelData, ClientConfig, ClientDialect, Credentials, Received, RelayAddress, ServerConfig,
-    ServerEvent, StreamFramer, Transport, TurnClient, TurnServer, ms,
+    ChannelData, ClientConfig, ClientDialect, ConnectionId, Credentials, IcmpError, Received,
+    RelayAddress, ServerConfig, ServerEvent, StreamFramer, Transport, TurnClient, TurnServer, ms,
 };
 
 /// Streams of either framing: the same frames however the stream is cut, and ChannelData that are
@@ -65,6 +67,7 @@ pub fn server(script: &[u8]) {
     config.relay_ports = 50_000..=50_015;
     config.ms_turn = true;
     config.tcp_relay = true;
+    config.dont_fragment = true;
     config.limits.connections = 3;
     config.limits.allocations = 6;
     config.limits.allocations_per_user = 5;
@@ -74,6 +77,7 @@ pub fn server(script: &[u8]) {
     let mut server = TurnServer::new(config, [0; 32], now);
     let mut bound: Vec<SocketAddr> = Vec::new();
     let mut peers = Vec::new();
+    let mut ticket = Vec::new();
     let mut nonces: [Vec<u8>; 8] = Default::default();
     let mut rest = script;
     while let Some((&[action, who], behind)) = rest.split_first_chunk() {
@@ -91,7 +95,9 @@ pub fn server(script: &[u8]) {
             }
             2..=4 => {
                 let dialect = if action & 8 == 0 { Dialect::Rfc8489 } else { Dialect::MsTurn };
-                let message = signed(payload, dialect, nonce, transport);
+                let connection = peers.get(usize::from(who) % peers.len().max(1)).copied();
+                let known = Known { nonce, ticket: &ticket, connection };
+                let message = signed(payload, dialect, &known, transport);
                 let received =
                     Received { transport, local: LISTENER, remote: client, payload: &message };
                 let _ = server.handle_input(received, now);
@@ -120,6 +126,10 @@ pub fn server(script: &[u8]) {
                     (4, Some(one), _) => server.closed(one),
                     (5, Some(one), _) => {
                         server.carried(one, payload.len(), crate::Way::ToPeer, now);
+                    }
+                    (6, _, Some(relay)) => {
+                        let error = IcmpError { kind: who, code: 4, data: 1280 };
+                        let _ = server.handle_icmp(relay, peer, error, now);
                     }
                     _ => server.handle_disconnect(LISTENER, client),
                 }
@@ -157,7 +167,7 @@ pub fn server(script: &[u8]) {
         }
         while let Some(transmit) = server.poll_transmit() {
             if transmit.local == LISTENER {
-                note_nonce(&transmit.payload, transmit.remote, &mut nonces);
+                note_nonce(&transmit.payload, transmit.remote, &mut nonces, &mut ticket);
             } else {
                 let own = transmit.remote.ip() == LISTENER.ip();
                 assert!(own || policy.permits(transmit.remote.ip()));
@@ -177,42 +187,65 @@ pub fn server(script: &[u8]) {
 pub fn client(script: &[u8]) {
     let mut now = Instant::now();
     let Some((&first, mut rest)) = script.split_first() else { return };
-    let local = SocketAddr::new([192, 0, 2, 1].into(), 5000);
+    let mut local = SocketAddr::new([192, 0, 2, 1].into(), 5000);
     let mut config = ClientConfig::new(local, LISTENER, Credentials::new("user", "secret"));
     config.dialect = if first & 1 == 0 { ClientDialect::Rfc8656 } else { ClientDialect::MsTurn };
     config.transport = if first & 2 == 0 { Transport::Udp } else { Transport::Tcp };
+    (config.mobility, config.dont_fragment) = (first & 4 != 0, first & 8 != 0);
+    if first & 16 != 0 {
+        config.relayed_transport = Transport::Tcp;
+    }
+    let is_sha256 = first & 33 == 32;
     let (transport, is_ms) = (config.transport, first & 1 == 1);
     let dialect = if is_ms { Dialect::MsTurn } else { Dialect::Rfc8489 };
     let key = if is_ms {
         linkspan_stun::ms::long_term_key(b"user", b"fuzz", b"secret")
+    } else if is_sha256 {
+        IntegrityKey::long_term_sha256("user", "fuzz", "secret")
     } else {
         IntegrityKey::long_term_md5("user", "fuzz", "secret")
     };
     let mut client = TurnClient::new(config, [0; 32], now);
     let peer = SocketAddr::new([203, 0, 113, 7].into(), 6000);
-    let _ = client.allocate(now);
+    if client.allocate(now).is_err() {
+        return; // a TCP allocation without TCP to the server
+    }
     let mut last = None;
+    let mut from = local;
     while let Some((&[action, len], behind)) = rest.split_first_chunk() {
         let (payload, next) = behind.split_at_checked(usize::from(len)).unwrap_or((behind, &[]));
         rest = next;
         match action % 6 {
-            0 => deliver(&mut client, transport, payload, now),
+            0 => deliver(&mut client, transport, local, payload, now),
             1 | 2 => {
                 // An answer to the last request, with the attributes of the script.
                 let answer = last.as_ref().and_then(|request: &bytes::Bytes| {
-                    answer(request, dialect, transport, payload, (action & 8 == 0).then_some(&key))
+                    let key = (action & 8 == 0).then_some((&key, is_sha256));
+                    answer(request, dialect, transport, payload, key)
                 });
                 if let Some(answer) = answer {
-                    deliver(&mut client, transport, &answer, now);
+                    deliver(&mut client, transport, from, &answer, now);
                 }
             }
             3 => {
                 now += Duration::from_secs(u64::from(len));
                 client.handle_timeout(now);
             }
-            4 => {
-                let _ = client.bind_channel(peer, now);
-            }
+            4 => match action >> 5 {
+                1 => drop(client.connect(peer, now)),
+                2 => {
+                    let from = SocketAddr::new(local.ip(), 6000 + u16::from(len));
+                    let _ = client.bind_connection(ConnectionId::new(len.into()), from, now);
+                }
+                3 => {
+                    let to = SocketAddr::new(local.ip(), 5000 + u16::from(len));
+                    if client.move_to(to, now).is_ok() {
+                        local = to;
+                    }
+                }
+                4 => drop(client.send_unfragmented(peer, payload)),
+                _ => drop(client.bind_channel(peer, now)),
+            },
             _ => {
                 let _ = client.create_permission(peer, now);
                 let _ = client.send(peer, payload);
@@ -222,6 +255,7 @@ pub fn client(script: &[u8]) {
         while let Some(transmit) = client.poll_transmit() {
             sent += 1;
             assert!(sent < 300, "sends without end");
+            from = transmit.local;
             last = Some(transmit.payload);
         }
         while client.poll_event().is_some() {}
@@ -237,13 +271,26 @@ pub fn client(script: &[u8]) {
     assert!(client.has_ended() && client.poll_timeout().is_none());
 }
 
-fn deliver(client: &mut TurnClient, transport: Transport, payload: &[u8], now: Instant) {
-    let local = SocketAddr::new([192, 0, 2, 1].into(), 5000);
+fn deliver(
+    client: &mut TurnClient,
+    transport: Transport,
+    local: SocketAddr,
+    payload: &[u8],
+    now: Instant,
+) {
     let _ = client.handle_input(Received { transport, local, remote: LISTENER, payload }, now);
 }
 
+/// What requests can only repeat.
+struct Known<'k> {
+    nonce: &'k [u8],
+    ticket: &'k [u8],
+    connection: Option<ConnectionId>,
+}
+
 /// A request whose method and attributes the script chooses, and whose signature is right.
-fn signed(script: &[u8], dialect: Dialect, nonce: &[u8], transport: Transport) -> Vec<u8> {
+fn signed(script: &[u8], dialect: Dialect, known: &Known<'_>, transport: Transport) -> Vec<u8> {
+    let nonce = known.nonce;
     let (&[method, salt], mut rest) = script.split_first_chunk().unwrap_or((&[0, 0], &[]));
     let methods = [
         Method::Allocate,
@@ -266,12 +313,29 @@ fn signed(script: &[u8], dialect: Dialect, nonce: &[u8], transport: Transport) -
     let mut out = Vec::new();
     let method = method.unwrap_or(Method::Binding);
     let mut message = MessageBuilder::new(&mut out, dialect, Class::Request, method, id);
+    if let (Method::ConnectionBind, Some(connection)) = (method, known.connection) {
+        message.u32(AttributeType::CONNECTION_ID, connection.get());
+    }
+    if method == Method::Refresh && salt & 0x40 != 0 {
+        message.attribute(AttributeType::MOBILITY_TICKET, known.ticket);
+    }
     while let Some((&[t0, t1, len], behind)) = rest.split_first_chunk() {
         let (value, next) = behind.split_at_checked(usize::from(len % 32)).unwrap_or((behind, &[]));
         message.attribute(AttributeType(u16::from_be_bytes([t0, t1])), value);
         rest = next;
     }
-    message.username(b"user").realm(b"fuzz").nonce(nonce).sign(&key);
+    if salt & 0x80 != 0 && dialect == Dialect::Rfc8489 {
+        let key = IntegrityKey::long_term_sha256("user", "fuzz", "secret");
+        message
+            .attribute(AttributeType::USERHASH, &userhash("user", "fuzz"))
+            .realm(b"fuzz")
+            .nonce(nonce)
+            .attribute(AttributeType::PASSWORD_ALGORITHMS, &OFFER)
+            .attribute(AttributeType::PASSWORD_ALGORITHM, &[0, 2, 0, 0])
+            .sign_sha256(&key);
+    } else {
+        message.username(b"user").realm(b"fuzz").nonce(nonce).sign(&key);
+    }
     let _ = message.finish();
     framed(out, dialect, transport)
 }
@@ -281,7 +345,7 @@ fn answer(
     dialect: Dialect,
     transport: Transport,
     script: &[u8],
-    key: Option<&IntegrityKey>,
+    key: Option<(&IntegrityKey, bool)>,
 ) -> Option<Vec<u8>> {
     let is_framed = dialect == Dialect::MsTurn && transport == Transport::Tcp;
     let request = Message::parse(request.get(if is_framed { 4 } else { 0 }..)?, dialect).ok()?;
@@ -293,6 +357,9 @@ fn answer(
     match kind % 8 {
         1 => {
             let _ = message.error_code(401, "").realm(b"fuzz").nonce(b"nonce");
+            if key.is_some_and(|(_, is_sha256)| is_sha256) {
+                message.attribute(AttributeType::PASSWORD_ALGORITHMS, &OFFER);
+            }
         }
         3 => {
             let _ = message.error_code(438, "").realm(b"fuzz").nonce(b"other");
@@ -306,7 +373,8 @@ fn answer(
         _ => {
             let _ = message
                 .xor_address(AttributeType::XOR_RELAYED_ADDRESS, LISTENER)
-                .lifetime_secs(u32::from(kind));
+                .lifetime_secs(u32::from(kind))
+                .attribute(AttributeType::MOBILITY_TICKET, &[kind]);
         }
     }
     while let Some((&[t0, t1, len], behind)) = rest.split_first_chunk() {
@@ -314,8 +382,10 @@ fn answer(
         message.attribute(AttributeType(u16::from_be_bytes([t0, t1])), value);
         rest = next;
     }
-    if let Some(key) = key {
-        message.sign(key);
+    match key {
+        Some((key, true)) => drop(message.sign_sha256(key)),
+        Some((key, false)) => drop(message.sign(key)),
+        None => {}
     }
     message.finish().ok()?;
     Some(framed(out, dialect, transport))
@@ -329,10 +399,15 @@ fn framed(message: Vec<u8>, dialect: Dialect, transport: Transport) -> Vec<u8> {
     [header.as_slice(), &message].concat()
 }
 
-fn note_nonce(payload: &[u8], client: SocketAddr, nonces: &mut [Vec<u8>]) {
+fn note_nonce(payload: &[u8], client: SocketAddr, nonces: &mut [Vec<u8>], ticket: &mut Vec<u8>) {
     for dialect in [Dialect::Rfc8489, Dialect::MsTurn] {
         for start in [0, 4] {
             let message = payload.get(start..).map(|octets| Message::parse(octets, dialect));
+            if let Some(Ok(message)) = message
+                && let Some(value) = message.attribute(AttributeType::MOBILITY_TICKET)
+            {
+                *ticket = value.to_vec();
+            }
             if let Some(Ok(message)) = message
                 && let Some(nonce) = message.nonce()
                 && let Some(place) = nonces.get_mut(usize::from(client.port().wrapping_sub(5000)))
@@ -342,6 +417,9 @@ fn note_nonce(payload: &[u8], client: SocketAddr, nonces: &mut [Vec<u8>]) {
         }
     }
 }
+
+/// PASSWORD-ALGORITHMS of SHA-256 and MD5.
+const OFFER: [u8; 8] = [0, 2, 0, 0, 0, 1, 0, 0];
 
 const LISTENER: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1)), 3478);
