@@ -271,6 +271,20 @@ pub fn client(script: &[u8]) {
     assert!(client.has_ended() && client.poll_timeout().is_none());
 }
 
+/// Documents of the AV Edge's credential service: what is read is written so that it reads back.
+pub fn edge(octets: &[u8]) {
+    let Ok(text) = std::str::from_utf8(octets) else { return };
+    if let Ok(request) = ms::EdgeRequest::parse(text) {
+        assert!((1..=100).contains(&request.identities.len()));
+        assert_eq!(ms::EdgeRequest::parse(&request.to_xml()), Ok(request));
+    }
+    if let Ok(response) = ms::EdgeResponse::parse(text) {
+        let written = response.to_xml();
+        let read = ms::EdgeResponse::parse(&written).map(|read| read.to_xml());
+        assert_eq!(read, Ok(written));
+    }
+}
+
 fn deliver(
     client: &mut TurnClient,
     transport: Transport,
@@ -436,6 +450,7 @@ mod tests {
             ("turn_framing", framing as fn(&[u8])),
             ("turn_server", server),
             ("turn_client", client),
+            ("turn_edge", edge),
         ] {
             for entry in std::fs::read_dir(root.join(name)).unwrap() {
                 body(&std::fs::read(entry.unwrap().path()).unwrap());
@@ -451,6 +466,7 @@ mod tests {
             framing(&script);
             server(&script);
             client(&script);
+            edge(&script);
         }
     }
 }

@@ -1,9 +1,18 @@
-//! What only MS-TURN has: the framing of its TCP streams and the pseudo-TLS handshake before it.
+//! What only MS-TURN has: the framing of its TCP streams, the pseudo-TLS handshake before it, and
+//! the documents by which credentials are asked for.
 //!
 //! The engines speak MS-TURN by a value of their configuration
 //! ([`ClientConfig::dialect`](crate::ClientConfig), [`ServerConfig::ms_turn`](crate::ServerConfig)).
 
+mod edge;
+mod tree;
+
 use bytes::{Bytes, BytesMut};
+
+pub use edge::{
+    EDGE_CONTENT_TYPE, EdgeGrant, EdgeIdentity, EdgeLocation, EdgeParseError, EdgeReason,
+    EdgeRelay, EdgeRequest, EdgeResponse,
+};
 
 use crate::framing::{FrameError, LimitError, MAX_FRAME, push};
 
