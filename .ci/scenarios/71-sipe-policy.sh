@@ -3,11 +3,20 @@
 scenarios+=" sipe_optional sipe_require"
 
 # Encryption is optional on the Lync side, and there is none on the other: the call falls back there.
+# Another caller, who has no encryption either, then finds SIPE busy: it has one call at a time.
 scenario_sipe_optional() {
     sipe_begin sipe_optional
     pool_options="--av-encryption optional"
     both_ways encryption=supported far=none --
-    expect "streams of the room in clear" "$(grep -c '/standard/.: .*, RTP$' "$out/gateway.log")" equals 4
+    sipe_called
+    ! "$lab/sipp.sh" uac second ns="$ns-b" ip=$room to=10.98.2.1:5060 user=alice calls=1 >/dev/null || { echo "  FAILED: a second call beside the first"; return 1; }
+    grep -aq '^SIP/2.0 486' "$LAB_DIR/sipp-second/msg" || { grep -a '^SIP/2.0' "$LAB_DIR/sipp-second/msg"; return 1; }
+    grep -aq ' 486 ' "$(ls "$LAB_DIR"/sipe-fe-pool/messages/*-alice-486-INVITE* | tail -n 1)"
+    echo "  ok: SIPE is busy, and the other caller hears 486"
+    sleep 1
+    expect_at_alice
+    room_hangs_up
+    expect "streams of the room in clear" "$(grep -c '/standard/.: .*, RTP$' "$out/gateway.log")" equals 6
     sipe_judge lync
 }
 

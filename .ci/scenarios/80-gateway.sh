@@ -164,24 +164,27 @@ signalling_calls() { # CALLS RATE HOLD-MS PORT: calls without media from the Lyn
 
 resident() { awk '/VmRSS/ { print $2 * 1024 }' "/proc/$1/status"; }
 
+# cost_of_calls PID PORT: `spent`, the microseconds of processor time that each call costs.
+cost_of_calls() {
+    local before
+    signalling_calls 50 50 0 "$2"
+    before=$(processor_time "$1")
+    signalling_calls "$calls" 100 0 $(($2 + 1))
+    spent=$((($(processor_time "$1") - before) / calls / 1000))
+}
+
 scenario_gateway_calls() {
-    local calls=${SIGNALLING_CALLS:-1000} before after kamailio gateway held pid
+    local calls=${SIGNALLING_CALLS:-1000} before spent kamailio gateway held pid
     "$lab/sipp.sh" uas uas ns="$ns-b" port=5090 transport=t1 ip=$room secs=120
     "$lab/kamailio.sh" start ip=10.98.1.1 ns="$ns-core" nodes="sip:$room:5090;transport=tcp" secs=60 >/dev/null
     sleep 1
     read -r pid _ <"$LAB_DIR/kamailio/pid"
-    signalling_calls 50 50 0 5300
-    before=$(processor_time "$pid")
-    signalling_calls "$calls" 100 0 5301
-    after=$(processor_time "$pid")
-    kamailio=$(((after - before) / calls / 1000))
+    cost_of_calls "$pid" 5300
+    kamailio=$spent
     "$lab/kamailio.sh" stop >/dev/null
     serve_between_sipps gateway_calls "$(printf '[limits]\ncalls = 1200')"
-    signalling_calls 50 50 0 5302
-    before=$(processor_time "$gateway_pid")
-    signalling_calls "$calls" 100 0 5303
-    after=$(processor_time "$gateway_pid")
-    gateway=$(((after - before) / calls / 1000))
+    cost_of_calls "$gateway_pid" 5302
+    gateway=$spent
     echo "  processor time a call: Kamailio $kamailio us, gateway $gateway us"
     before=$(resident "$gateway_pid")
     signalling_calls 1000 200 12000 5304 &
