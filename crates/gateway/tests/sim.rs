@@ -474,6 +474,13 @@ fn the_picture_keeps_coming_under_loss_and_keyframe_requests_stay_bounded() {
             let ssrcs = &stream.ssrcs;
             assert_eq!(ssrcs.len(), 1, "one source whatever is lost: {ssrcs:?}");
         }
+        // A Lync sender is asked for less.
+        let asked = |world: &mut World| {
+            let requests = &world.lync.stream(StreamKind::Video).source_requests;
+            requests.iter().map(|r| r.entries[0].bitrate_per_level_bps).collect::<Vec<_>>()
+        };
+        let rates = asked(&mut world);
+        assert!(rates.len() > 1 && rates.last() < rates.first(), "{rates:?} at {loss}");
         // And it recovers.
         world.network.set_link(Link::default());
         world.run_for(Duration::from_secs(3));

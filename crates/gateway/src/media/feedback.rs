@@ -133,6 +133,50 @@ impl SourceRequest {
     }
 }
 
+/// How much of the agreed bit rate a Lync sender is asked for: less while many of its packets are
+/// lost, because a picture of fewer packets comes whole more often, and because losses may come from
+/// too much being sent.
+#[derive(Clone, Debug)]
+pub(crate) struct RateWish {
+    percent: u32,
+    packets: u64,
+    lost: u64,
+}
+
+impl Default for RateWish {
+    fn default() -> Self {
+        Self { percent: 100, packets: 0, lost: 0 }
+    }
+}
+
+impl RateWish {
+    const LEAST: u32 = 10;
+    /// Fewer packets than this tell nothing.
+    const SAMPLE: u64 = 50;
+
+    /// Looks at the packets that have come, and those that have not, since it was asked last. True
+    /// where the sender is to be told another rate.
+    pub(crate) fn judge(&mut self, packets: u64, lost: u64) -> bool {
+        let came = packets.saturating_sub(core::mem::replace(&mut self.packets, packets));
+        let missing = lost.saturating_sub(core::mem::replace(&mut self.lost, lost));
+        if came + missing < Self::SAMPLE {
+            return false;
+        }
+        let before = self.percent;
+        match missing * 100 / (came + missing) {
+            10.. => self.percent = (self.percent * 7 / 10).max(Self::LEAST),
+            0 | 1 => self.percent = (self.percent * 5 / 4).min(100),
+            _ => {}
+        }
+        self.percent != before
+    }
+
+    /// What is asked for of `kbps`.
+    pub(crate) const fn of(&self, kbps: u32) -> u32 {
+        kbps.saturating_mul(self.percent) / 100
+    }
+}
+
 /// Lets through one keyframe request of each number, and no more than one in half a second.
 ///
 /// What is held back is not lost: a receiver that still has no picture asks again.
@@ -282,6 +326,29 @@ mod tests {
         assert_eq!(request.poll(t + ms(60_000)), None);
         request.start(t + ms(60_000));
         assert_eq!(request.poll(t + ms(60_000)), Some((2, true)));
+    }
+
+    #[test]
+    fn less_is_asked_for_while_packets_are_lost_and_more_when_they_are_not() {
+        let mut wish = RateWish::default();
+        let (mut packets, mut lost) = (0, 0);
+        let mut after = |came: u64, missing: u64| {
+            (packets, lost) = (packets + came, lost + missing);
+            (wish.judge(packets, lost), wish.of(2_000))
+        };
+        assert_eq!(after(100, 0), (false, 2_000));
+        assert_eq!(after(90, 10), (true, 1_400));
+        assert_eq!(after(95, 5), (false, 1_400));
+        assert_eq!(after(20, 20), (false, 1_400));
+        for _ in 0..10 {
+            after(70, 30);
+        }
+        assert_eq!(after(70, 30), (false, 200));
+        assert_eq!(after(99, 1), (true, 240));
+        for _ in 0..12 {
+            after(100, 0);
+        }
+        assert_eq!(after(100, 0), (false, 2_000));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use linkspan_rtp::{
 };
 
 use super::command::{AgreedStream, DropReason, StreamCodec, StreamFormat};
-use super::feedback::{KeyframeWish, LossWatch, RequestGate, SourceRequest};
+use super::feedback::{KeyframeWish, LossWatch, RateWish, RequestGate, SourceRequest};
 use super::transport::{MediaTransport, TransportConfig};
 use super::video::{VideoOutput, VideoPath};
 use crate::id::{StreamId, StreamKind};
@@ -38,6 +38,8 @@ pub(super) struct Stream {
     pub(super) wish: KeyframeWish,
     /// Video is wanted from a Lync peer.
     pub(super) source_request: SourceRequest,
+    /// And of which rate.
+    rate: RateWish,
     /// Keyframe requests from the peer.
     pub(super) gate: RequestGate,
     /// Losses that the peer reports of our video.
@@ -103,6 +105,7 @@ impl Stream {
             dtmf: DtmfReceiver::default(),
             wish: KeyframeWish::default(),
             source_request: SourceRequest::default(),
+            rate: RateWish::default(),
             gate: RequestGate::default(),
             losses: LossWatch::default(),
             paused: false,
@@ -240,6 +243,9 @@ impl Stream {
         }
         let feedback = self.agreed.as_ref().map(|a| a.feedback).unwrap_or_default();
         if let Some((number, keyframe)) = self.source_request.poll(now) {
+            let statistics = self.transport.statistics();
+            let other = self.rate.judge(statistics.received.packets, statistics.lost);
+            let number = if other { self.source_request.next_number() } else { number };
             self.send_source_request(number, keyframe, now);
         }
         let Some(number) = self.wish.poll(now) else { return false };
@@ -304,7 +310,7 @@ impl Stream {
         let formats = &agreed.formats;
         let uc = formats.iter().find(|f| f.codec == StreamCodec::H264Uc);
         let Some(format) = uc.or_else(|| formats.first()) else { return };
-        let entry = source_entry(format.receive, agreed.max_video_kbps);
+        let entry = source_entry(format.receive, self.rate.of(agreed.max_video_kbps));
         let request = VideoSourceRequest {
             request_id: number,
             key_frame: keyframe,
