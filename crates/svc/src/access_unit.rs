@@ -69,13 +69,13 @@ impl AccessUnit {
 
     /// The layer that [`Self::push`] would give `nal`.
     pub(crate) fn layer_of(&self, nal: &[u8]) -> Option<LayerId> {
-        match NalType::new(*nal.first()?) {
-            NalType::Prefix | NalType::SliceExtension | NalType::Pacsi => {
-                SvcExtension::parse(nal).ok().map(|s| s.layer())
+        match *nal {
+            // Slices and partitions, which a prefix NAL unit may stand in front of.
+            [first, ..] if matches!(first & 0x1f, 1..=5) => {
+                self.nals.last().filter(|last| last.kind == NalType::Prefix)?.layer
             }
-            NalType::Slice | NalType::IdrSlice | NalType::Partition(_) => {
-                let last = self.nals.last()?;
-                (last.kind == NalType::Prefix).then_some(last.layer)?
+            [first, ..] if matches!(first & 0x1f, 14 | 20 | 30) => {
+                SvcExtension::parse(nal).ok().map(SvcExtension::layer)
             }
             _ => None,
         }
@@ -83,9 +83,10 @@ impl AccessUnit {
 
     /// Starts a NAL unit with its first octet; [`Self::extend`] appends the others.
     pub(crate) fn begin(&mut self, first: u8, layer: Option<LayerId>, stream: u8) {
-        self.data.extend_from_slice(&START_CODE);
-        self.nals.push(Span { start: self.data.len(), kind: NalType::new(first), layer, stream });
-        self.data.push(first);
+        let [a, b, c, d] = START_CODE;
+        let start = self.data.len() + START_CODE.len();
+        self.data.extend_from_slice(&[a, b, c, d, first]);
+        self.nals.push(Span { start, kind: NalType::new(first), layer, stream });
     }
 
     /// Appends octets to the last NAL unit, which there is.

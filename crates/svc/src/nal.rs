@@ -55,8 +55,15 @@ pub enum NalType {
 impl NalType {
     /// The kind in the low five bits of a NAL unit's first octet.
     #[must_use]
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "five bits are below 32")]
     pub const fn new(first_octet: u8) -> Self {
-        match first_octet & 0x1f {
+        // Looked up: jumps by kind are hard to foretell, and every packet has one.
+        KINDS[(first_octet & 0x1f) as usize]
+    }
+
+    const fn of_number(number: u8) -> Self {
+        match number {
             1 => Self::Slice,
             v @ 2..=4 => Self::Partition(v),
             5 => Self::IdrSlice,
@@ -117,6 +124,17 @@ impl NalType {
         self.value() >= 24
     }
 }
+
+#[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "below 32")]
+const KINDS: [NalType; 32] = {
+    let mut kinds = [NalType::Other(0); 32];
+    let mut number = 0;
+    while number < kinds.len() {
+        kinds[number] = NalType::of_number(number as u8);
+        number += 1;
+    }
+    kinds
+};
 
 /// First octet of a NAL unit (H.264 §7.3.1).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -33,7 +33,11 @@ use crate::rtp::source::{Context, Part, Source};
 #[derive(Clone, Debug)]
 pub struct Depacketizer {
     config: DepacketizerConfig,
+    /// How many slices wait where numbers alone tell the order.
+    depth: Option<u16>,
     sources: Vec<Source>,
+    /// The source that the last packet was of.
+    recent: usize,
     finished: Vec<Part>,
     ready: VecDeque<AccessUnit>,
     pool: Vec<AccessUnit>,
@@ -56,7 +60,9 @@ impl Depacketizer {
     pub fn new(config: DepacketizerConfig) -> Self {
         Self {
             config,
+            depth: config.format.numbered_depth(),
             sources: Vec::new(),
+            recent: 0,
             finished: Vec::new(),
             ready: VecDeque::new(),
             pool: Vec::new(),
@@ -82,23 +88,19 @@ impl Depacketizer {
         if self.ready.len() >= limits.queued_access_units {
             return Err(DepacketizeError::QueueFull { limit: limits.queued_access_units });
         }
-        let source = self.sources.iter_mut().find(|s| s.ssrc == meta.ssrc);
-        let format = self.config.format;
-        let taken = source.is_some_and(|s| s.take_fragment(&meta, payload, format, limits));
-        if taken && !meta.marker {
+        if !meta.marker
+            && let Some(source) = self.sources.get_mut(self.recent)
+            && source.ssrc == meta.ssrc
+            && source.take_fragment(&meta, payload, limits)
+        {
             return Ok(());
         }
-        self.push_other(meta, payload, taken)
+        self.push_other(&meta, payload)
     }
 
-    /// What is not a fragment amid others; `taken` where the source has it already.
+    /// What does not just go on with a NAL unit.
     #[inline(never)]
-    fn push_other(
-        &mut self,
-        meta: PayloadMeta,
-        payload: &[u8],
-        taken: bool,
-    ) -> Result<(), DepacketizeError> {
+    fn push_other(&mut self, meta: &PayloadMeta, payload: &[u8]) -> Result<(), DepacketizeError> {
         let limit = self.config.limits.sources;
         let index = match self.sources.iter().position(|s| s.ssrc == meta.ssrc) {
             Some(index) => index,
@@ -110,26 +112,34 @@ impl Depacketizer {
                 self.sources.len() - 1
             }
         };
+        self.recent = index;
         let first = self.sources.len() == 1;
-        let outcome = self.with_source(index, |source, cx| {
-            if taken {
-                source.finish(cx);
-                return Ok(());
+        let (sources, mut cx) = self.parts();
+        let Some(source) = sources.get_mut(index) else { return Ok(()) };
+        let taken = source.take_slice(meta, payload, &mut cx)
+            || meta.marker && source.take_fragment(meta, payload, cx.limits);
+        if taken {
+            if meta.marker {
+                source.finish(&mut cx);
             }
-            source.push(meta, payload, first, cx)
-        });
-        self.note_bases();
+            source.await_fragment();
+            self.deliver(false);
+            return Ok(());
+        }
+        let outcome = source.push(meta, payload, first, &mut cx);
+        source.await_fragment();
         self.deliver(false);
-        outcome.unwrap_or(Ok(()))
+        outcome
     }
 
     /// Gives out everything that waits, complete or not: at the end of a call, or when a timer of
     /// the caller's says that nothing more will come.
     pub fn flush(&mut self) {
-        for index in 0..self.sources.len() {
-            self.with_source(index, Source::flush);
+        let (sources, mut cx) = self.parts();
+        for source in sources {
+            source.flush(&mut cx);
+            source.await_fragment();
         }
-        self.note_bases();
         self.deliver(true);
     }
 
@@ -168,13 +178,11 @@ impl Depacketizer {
         self.merger.late + self.order.late
     }
 
-    fn with_source<T>(
-        &mut self,
-        index: usize,
-        run: impl FnOnce(&mut Source, &mut Context<'_>) -> T,
-    ) -> Option<T> {
-        let mut cx = Context {
+    /// The sources, and what they need from here.
+    fn parts(&mut self) -> (&mut [Source], Context<'_>) {
+        let cx = Context {
             format: self.config.format,
+            numbered: self.depth.is_some(),
             limits: &self.config.limits,
             pool: &mut self.pool,
             finished: &mut self.finished,
@@ -184,24 +192,26 @@ impl Depacketizer {
             lost: &mut self.lost,
             order: &mut self.order,
         };
-        self.sources.get_mut(index).map(|source| run(source, &mut cx))
+        (&mut self.sources, cx)
     }
 
     /// Gives finished parts out, `all` of them or those that need not wait for others.
     fn deliver(&mut self, all: bool) {
         // Where each access unit comes whole from one source, order is the source's order.
-        if let Some(depth) = self.config.format.numbered_depth() {
+        if let Some(depth) = self.depth {
             let (ready, pool) = (&mut self.ready, &mut self.pool);
             let limits = &self.config.limits;
             let depth = usize::from(depth);
             self.order.release(&mut Release { ready, pool, limits, depth, all });
             return;
         }
-        if self.config.format.is_scalable() && self.sources.len() > 1 {
-            return self.merge(all);
-        }
-        if self.finished.is_empty() {
+        let merging = self.config.format.is_scalable() && self.sources.len() > 1;
+        if self.finished.is_empty() && !merging {
             return;
+        }
+        self.note_bases();
+        if merging {
+            return self.merge(all);
         }
         // With one base layer there is one stream.
         let simulcast = self.base_prids().count_ones() > 1;
@@ -405,10 +415,6 @@ impl PayloadFormat {
             Self::Svc { mode: SessionMode::CrossSessionOrder } => Some(u16::MAX),
             Self::Avc | Self::UcSvc | Self::Svc { .. } => None,
         }
-    }
-
-    pub(crate) const fn is_numbered(self) -> bool {
-        self.numbered_depth().is_some()
     }
 }
 

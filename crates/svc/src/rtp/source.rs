@@ -24,6 +24,8 @@ pub(crate) struct Source {
     open: bool,
     /// First octet of the NAL unit whose fragments are being joined.
     fragmenting: Option<u8>,
+    /// The packet that brings more of it, where there is nothing else to look at; 0 for none.
+    awaited: u64,
     /// What becomes of it when a fragment is missing.
     truncated: TruncatedSlices,
     /// The unit's start is not proven to have arrived.
@@ -46,6 +48,8 @@ pub(crate) struct Source {
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) format: PayloadFormat,
+    /// Whether numbers alone tell the order.
+    pub(crate) numbered: bool,
     pub(crate) limits: &'a Limits,
     pub(crate) pool: &'a mut Vec<AccessUnit>,
     /// Finished parts, in order.
@@ -90,6 +94,7 @@ impl Source {
             unit: AccessUnit::default(),
             open: false,
             fragmenting: None,
+            awaited: 0,
             truncated,
             open_start: false,
             pacsi_layer: None,
@@ -111,52 +116,90 @@ impl Source {
         self.open.then(|| self.unit.timestamp())
     }
 
-    /// Takes a fragment of a slice that is the next packet of the access unit in progress, which most
-    /// packets of a stream are; `false`, with nothing changed, where there is more to do. A marker is
-    /// for the caller to act on.
+    /// Takes the next fragment of the NAL unit in progress, which most packets of a stream are;
+    /// `false`, with nothing changed, where there is more to do.
     #[inline]
     pub(crate) fn take_fragment(
         &mut self,
         meta: &PayloadMeta,
         payload: &[u8],
-        format: PayloadFormat,
         limits: &Limits,
     ) -> bool {
         let [indicator, header, bytes @ ..] = payload else { return false };
-        let nal = indicator & 0xe0 | header & 0x1f;
-        let (start, end) = (header & 0x80 != 0, header & 0x40 != 0);
-        if indicator & 0x1f != 28
-            || self.expected != Some(meta.sequence)
-            || !self.queue.is_empty()
-            || !self.open
-            || meta.timestamp != self.unit.timestamp()
+        if fragment_key(meta.timestamp, meta.sequence, *indicator, *header) != self.awaited
             || self.unit.annex_b().len() + bytes.len() > limits.access_unit_octets
         {
             return false;
         }
-        if start {
-            let others = self.fragmenting.is_some() || self.open_start;
-            let room = self.unit.len() < limits.access_unit_nals;
-            if end || others || !room || !matches!(nal & 0x9f, 1 | 5 | 20) {
-                return false;
-            }
-            self.begin_fragments(nal, bytes, format);
-        } else if self.fragmenting != Some(nal) {
-            return false;
+        self.expected = Some(meta.sequence.wrapping_add(1));
+        // Where the number begins anew, the next packet takes the long way.
+        self.awaited = self.awaited.wrapping_add(1 << 16);
+        if header & 0x40 != 0 {
+            self.fragmenting = None;
+            self.awaited = 0;
         }
         self.unit.extend(bytes);
-        if end {
-            self.fragmenting = None;
+        true
+    }
+
+    /// The same for a slice or its first fragment, and for a prefix NAL unit.
+    pub(crate) fn take_slice(
+        &mut self,
+        meta: &PayloadMeta,
+        payload: &[u8],
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let [first, second, bytes @ ..] = payload else { return false };
+        let begins = first & 0x1f == NalType::FuA.value();
+        let nal = if begins { first & 0xe0 | second & 0x1f } else { *first };
+        let room = self.unit.len() < cx.limits.access_unit_nals
+            && self.unit.annex_b().len() + payload.len() <= cx.limits.access_unit_octets;
+        // Not those that a network element found damaged.
+        if !matches!(nal & 0x9f, 1..=5 | 14 | 20)
+            || begins && second & 0xc0 != 0x80
+            || self.expected != Some(meta.sequence)
+            || !self.queue.is_empty()
+            || self.fragmenting.is_some()
+            || cx.numbered
+            || self.open && (self.open_start || meta.timestamp != self.unit.timestamp() || !room)
+            || payload.len() > cx.limits.access_unit_octets
+        {
+            return false;
+        }
+        if !self.open {
+            self.newest = meta.timestamp;
+            self.open_start = false;
+            self.start(meta.timestamp, cx);
+        }
+        if begins {
+            self.begin_fragments(nal, bytes, cx.format);
+            self.unit.extend(bytes);
+        } else {
+            let layer = self.layer(payload, cx.format);
+            self.unit.push_in(payload, layer, 0);
         }
         self.expected = Some(meta.sequence.wrapping_add(1));
         self.restart = None;
         true
     }
 
+    /// Finds out what [`Self::take_fragment`] may take: after every other change.
+    pub(crate) fn await_fragment(&mut self) {
+        self.awaited = match (self.expected, self.fragmenting) {
+            (Some(sequence), Some(nal))
+                if self.open && self.queue.is_empty() && self.restart.is_none() =>
+            {
+                let indicator = nal & 0xe0 | NalType::FuA.value();
+                fragment_key(self.unit.timestamp(), sequence, indicator, nal)
+            }
+            _ => 0,
+        };
+    }
+
     /// `first`: no other source has been seen.
     pub(crate) fn push(
         &mut self,
-        meta: PayloadMeta,
+        meta: &PayloadMeta,
         payload: &[u8],
         first: bool,
         cx: &mut Context<'_>,
@@ -177,7 +220,7 @@ impl Source {
             }
             0x8000.. => Err(DepacketizeError::Stale),
             _ => {
-                if !self.queue.insert(meta, payload) {
+                if !self.queue.insert(*meta, payload) {
                     return Err(DepacketizeError::Stale);
                 }
                 while self.gives_up(cx.limits) {
@@ -192,7 +235,7 @@ impl Source {
     /// come need not be the first one that was sent.
     fn begin(
         &mut self,
-        meta: PayloadMeta,
+        meta: &PayloadMeta,
         payload: &[u8],
         first: bool,
         cx: &mut Context<'_>,
@@ -204,7 +247,7 @@ impl Source {
             self.expected = Some(meta.sequence.wrapping_add(1));
             return outcome;
         }
-        if !self.queue.insert(meta, payload) {
+        if !self.queue.insert(*meta, payload) {
             return Err(DepacketizeError::Stale);
         }
         let (Some(first), Some(last)) = (self.queue.first(), self.queue.last()) else {
@@ -224,7 +267,7 @@ impl Source {
     /// RFC 3550 A.1: two packets in a row from somewhere else are a new beginning.
     fn maybe_restart(
         &mut self,
-        meta: PayloadMeta,
+        meta: &PayloadMeta,
         payload: &[u8],
         cx: &mut Context<'_>,
     ) -> Result<(), DepacketizeError> {
@@ -246,7 +289,7 @@ impl Source {
             && let Some(packet) = self.queue.take(expected)
         {
             // The packet was valid to keep; what is wrong in it marks its access unit.
-            let _ = self.accept(packet.meta, &packet.payload, 0, cx);
+            let _ = self.accept(&packet.meta, &packet.payload, 0, cx);
             self.queue.recycle(packet);
             self.expected = Some(expected.wrapping_add(1));
         }
@@ -271,7 +314,7 @@ impl Source {
         let gap = sequence.wrapping_sub(expected);
         *cx.lost += u64::from(gap);
         if let Some(packet) = self.queue.take(sequence) {
-            let _ = self.accept(packet.meta, &packet.payload, gap, cx);
+            let _ = self.accept(&packet.meta, &packet.payload, gap, cx);
             self.queue.recycle(packet);
         }
         self.expected = Some(sequence.wrapping_add(1));
@@ -290,14 +333,14 @@ impl Source {
     /// Takes the next packet; `gap` were lost before it.
     fn accept(
         &mut self,
-        meta: PayloadMeta,
+        meta: &PayloadMeta,
         payload: &[u8],
         gap: u16,
         cx: &mut Context<'_>,
     ) -> Result<(), DepacketizeError> {
         self.newest = meta.timestamp;
-        if cx.format.is_numbered() {
-            return self.numbered.accept(meta, payload, gap, cx.format, cx.order);
+        if cx.numbered {
+            return self.numbered.accept(*meta, payload, gap, cx.format, cx.order);
         }
         if gap > 0 && self.open {
             self.break_fragment();
@@ -409,10 +452,11 @@ impl Source {
 
     /// Starts a NAL unit whose first fragment has these octets.
     fn begin_fragments(&mut self, header: u8, bytes: &[u8], format: PayloadFormat) {
-        let mut head = [header, 0, 0, 0];
-        for (to, from) in head.iter_mut().skip(1).zip(bytes) {
-            *to = *from;
-        }
+        let head = match *bytes {
+            [a, b, c, ..] => [header, a, b, c],
+            // No extension is so short.
+            _ => [header, 0, 0, 0],
+        };
         let layer = self.layer(&head, format);
         self.unit.begin(header, layer, 0);
         self.fragmenting = Some(header);
@@ -508,6 +552,15 @@ impl Source {
         let described = u16::try_from(unit.len().saturating_sub(self.undescribed)).unwrap_or(0);
         cx.finished.push(Part { unit, layer, donc: self.donc.take(), described, stream: 0 });
     }
+}
+
+/// What tells a fragment that goes on with a NAL unit: its time and number, its indicator, and of its
+/// header the type and the start bit, which is not set. Never 0, as the indicator is not.
+const fn fragment_key(timestamp: u32, sequence: u16, indicator: u8, header: u8) -> u64 {
+    (timestamp as u64) << 32
+        | (sequence as u64) << 16
+        | (indicator as u64) << 8
+        | header as u64 & 0x9f
 }
 
 /// RFC 6184 §1.3: a network element saw damage. A slice with wrong bits would show; what else is
