@@ -1,14 +1,11 @@
 //! Proves that packets cost no allocation once the buffers have grown, and prints what they cost.
 #![allow(
-    unsafe_code,
     clippy::cast_precision_loss,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "a counting allocator is unsafe by its interface; tests fail by panicking"
+    reason = "tests fail by panicking"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::Instant;
 
 use linkspan_svc::{
@@ -16,35 +13,10 @@ use linkspan_svc::{
     ExtractOptions, FrameNumbering, GateConfig, LayerTarget, Layering, LossGate, PacketizationMode,
     Packetizer, PacketizerConfig, PayloadFormat, PayloadMeta, UcToAvc, extract_into, nal_units,
 };
-
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|c| c.set(c.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        COUNT.with(|c| c.set(c.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
+use linkspan_testnet::CountingAllocator;
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn stream(name: &str) -> Vec<u8> {
     let dir = linkspan_testnet::vectors("svc");
@@ -109,7 +81,7 @@ fn count(path: Path) {
     for round in 0..ROUNDS {
         if round == 2 {
             // Everything has been as large as it gets.
-            (counted, sent, received) = (COUNT.with(Cell::get), 0, 0);
+            (counted, sent, received) = (CountingAllocator::count(), 0, 0);
             began = Instant::now();
         }
         for (index, unit) in (0u32..).zip(&units) {
@@ -139,7 +111,7 @@ fn count(path: Path) {
             }
         }
     }
-    let allocations = COUNT.with(Cell::get) - counted;
+    let allocations = CountingAllocator::count() - counted;
     let took = began.elapsed() / u32::try_from(sent).unwrap();
     println!(
         "{path:?}: {sent} packets, {received} octets, {rewritten} pictures rewritten, \
