@@ -503,3 +503,61 @@ fn early_offers_under_loss_doubling_and_reordering_of_messages() {
         end(&mut world, caller);
     }
 }
+
+/// Offers of every kind, from both sides, before and after the answer, at random: in the end both
+/// sides mean the same, and media flow as they say. `LINKSPAN_SEEDS` says how many series.
+#[test]
+fn whatever_is_offered_and_when_both_sides_come_to_the_same() {
+    let seeds = std::env::var("LINKSPAN_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
+    for seed in 0..seeds {
+        let mut state = u64::wrapping_mul(seed, 0x9e37_79b9_7f4a_7c15) | 1;
+        let mut draw = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        let caller = SIDES[draw(2) as usize];
+        let (no_update, reliable, prack) = (draw(3) == 0, draw(4) != 0, draw(3) == 0);
+        let mut world = prepared(seed, config(), caller, |side, behaviour| {
+            behaviour.video = false;
+            behaviour.no_update = no_update && side == Side::Standard;
+            behaviour.reliable &= reliable;
+            behaviour.prack_offers = prack && side == caller;
+        });
+        world.run_for(Duration::from_millis(200 + draw(800)));
+        let mut done = Vec::new();
+        for _ in 0..8 {
+            let side = SIDES[draw(2) as usize];
+            let direction = [Direction::Inactive, Direction::SendRecv][draw(2) as usize];
+            let verb = draw(6);
+            let now = world.now;
+            let answered = !world.endpoint(caller.other()).is_held();
+            let busy = world.endpoint(side).is_waiting();
+            match verb {
+                0 | 1 if !busy => world.endpoint(side).update(direction, now),
+                2 if !busy && answered => world.endpoint(side).try_invite(direction, false, now),
+                3 if !busy && answered => world.endpoint(side).try_invite(direction, true, now),
+                4 if !answered => world.endpoint(caller.other()).pick_up(now),
+                5 => world.endpoint(side).behaviour.refuses = vec![491],
+                _ => {}
+            }
+            done.push((side, verb, direction));
+            world.run_for(Duration::from_millis([1, 6, 12, 30, 400, 3_000][draw(6) as usize]));
+        }
+        let context = format!("seed {seed} {caller} {no_update} {reliable} {prack} {done:?}");
+        if world.endpoint(caller.other()).is_held() {
+            pick_up(&mut world, caller.other());
+        }
+        world.run_for(Duration::from_secs(20));
+        assert!(world.ended().is_none(), "{context} {:#?}", world.tail());
+        let said = SIDES.map(|side| {
+            let agreed = world.endpoint(side).agreed.as_ref().expect("an answer");
+            agreed.media[0].direction
+        });
+        assert_eq!(said[0], said[1].reversed(), "{context} {:#?}", world.tail());
+        let expected = said[0] == Direction::SendRecv;
+        assert_eq!(flows(&mut world), [expected; 2], "{context} {:#?}", world.tail());
+        end(&mut world, caller);
+    }
+}

@@ -14,6 +14,7 @@ use super::call::{Call, Exchange, Farewell, Phase, Untold};
 use super::core::Core;
 use super::early::is_answerable;
 use super::headers;
+use super::news::wait_for_peer;
 use super::setup::status;
 use crate::event::GatewayEvent;
 use crate::id::Side;
@@ -64,6 +65,8 @@ impl Later {
 
 /// Longest wait for connectivity before an offer that needs it is answered all the same.
 const CONNECTING: Duration = Duration::from_secs(10);
+/// How many tries a refusal with 491 counts for, behind those of the engine.
+const REFUSED: u8 = 16;
 /// The window in which later offers are counted.
 const WINDOW: Duration = Duration::from_secs(10);
 
@@ -218,18 +221,7 @@ impl Call {
         let Some(later) = self.later.take() else { return };
         let Stage::Offered(passed, _) = &later.stage else { return };
         if !response.status.is_success() {
-            let code = response.status.as_u16();
-            self.not_told(side, passed.before.clone(), passed.offered.context());
-            if self.phase == Phase::Calling && matches!(code, 405 | 501) {
-                self.takes_no_update(side);
-                self.later = Some(Later { stage: Stage::Opening, ..later });
-                self.continue_later(core, now);
-                return;
-            }
-            let told = map_rejection(side, code, &response.reason, None);
-            self.later = Some(later);
-            self.refuse_later(core, told.status, told.diagnostic, now);
-            return;
+            return self.reoffer_refused(core, later, side, response, now);
         }
         let limit = core.config.limits.description_octets;
         let body = response.to_body();
@@ -242,6 +234,7 @@ impl Call {
         let local = self.local_media(core, offerer, offerer, later.offer.media.len());
         match sdp::translate::answer(&described.description, &passed.offered, &local) {
             Ok(translation) => {
+                let before = later.asked.is_none().then(|| self.said_to(offerer));
                 self.adopt(core, side, &translation, now);
                 // An answer to the INVITE that comes behind it is an old one.
                 self.offered = None;
@@ -251,6 +244,9 @@ impl Call {
                 if let Some((asked, id)) = later.asked {
                     self.accept_later(core, asked, id, &translation.description, now);
                 }
+                if let Some(before) = before {
+                    self.not_answered_to(offerer, before);
+                }
                 self.go_on(core, now);
             }
             Err(refusal) => {
@@ -259,6 +255,33 @@ impl Call {
                 self.later = Some(later);
                 self.refuse_later(core, 488, Some(diagnostic), now);
             }
+        }
+    }
+
+    fn reoffer_refused(
+        &mut self,
+        core: &mut Core,
+        mut later: Later,
+        side: Side,
+        response: &Response,
+        now: Instant,
+    ) {
+        let Stage::Offered(passed, _) = later.stage else { return };
+        let code = response.status.as_u16();
+        self.not_told(side, passed.before.clone(), passed.offered.context());
+        later.stage = Stage::Opening;
+        if code == 491 && later.asked.is_none() {
+            // The engine has tried it some times.
+            later = wait_for_peer(later, *passed, REFUSED, now);
+        }
+        let waits = matches!(later.stage, Stage::Waiting(_));
+        self.later = Some(later);
+        if self.phase == Phase::Calling && matches!(code, 405 | 501) {
+            self.takes_no_update(side);
+            self.continue_later(core, now);
+        } else if !waits {
+            let told = map_rejection(side, code, &response.reason, None);
+            self.refuse_later(core, told.status, told.diagnostic, now);
         }
     }
 

@@ -2,15 +2,16 @@
 //! side that the other has not heard.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use linkspan_sdp as sdp;
 use linkspan_sip as sip;
 use sdp::SessionDescription;
-use sdp::translate::OfferTranslation;
+use sdp::translate::{MediaOutcome, OfferTranslation};
 use sip::{Headers, Method};
 
-use super::call::{Call, Exchange, Phase};
+use super::call::{Call, Exchange, Phase, Untold};
 use super::core::Core;
 use super::later::{Later, Passed, Stage, says_the_same};
 use crate::id::Side;
@@ -21,6 +22,14 @@ const ANSWER: Duration = Duration::from_secs(32);
 const UPDATE_ANSWER: Duration = Duration::from_secs(20);
 /// Between two tries while another INVITE is under way, and how many.
 const PENDING: (Duration, u8) = (Duration::from_millis(500), 64);
+
+/// What a side has been told, before an exchange of which it hears nothing.
+#[derive(Debug)]
+pub(super) struct Said {
+    sent: Option<SessionDescription>,
+    context: Option<sdp::translate::Context>,
+    directions: BTreeMap<usize, sdp::Direction>,
+}
 
 impl Call {
     /// The gateway's own last offer of MS-ICE2, once all streams toward a Lync peer that it has made
@@ -65,6 +74,32 @@ impl Call {
         if let Some(said) = said.clone() {
             self.align(core, news.by, said, news.must, now);
         }
+    }
+
+    /// What a side has been told so far.
+    pub(super) fn said_to(&self, side: Side) -> Said {
+        let (sent, context) = (self.legs.of(side).sent.clone(), self.context.clone());
+        Said { sent, context, directions: self.directions(side) }
+    }
+
+    /// The answer to an offer of the gateway's own is for nobody: `side`, in whose name it was
+    /// made, hears of it where media go another way by it.
+    pub(super) fn not_answered_to(&mut self, side: Side, before: Said) {
+        if let Some(context) = before.context {
+            self.not_told(side, before.sent, &context);
+        }
+        if self.untold.is_none() && self.directions(side) != before.directions {
+            self.untold = Some(Untold { by: side.other(), must: false });
+        }
+    }
+
+    /// Which way media go on the leg of a side, by its sections.
+    fn directions(&self, side: Side) -> BTreeMap<usize, sdp::Direction> {
+        let leg = |outcome: &MediaOutcome| match self.role(side) {
+            sdp::translate::Side::A => Some((outcome.a_index?, outcome.a.as_ref()?.direction)),
+            sdp::translate::Side::B => Some((outcome.b_index?, outcome.b.as_ref()?.direction)),
+        };
+        self.joined.iter().filter_map(leg).collect()
     }
 
     /// The other side is offered what one has come to.
@@ -126,7 +161,7 @@ impl Call {
         }
     }
 
-    fn send_on(&mut self, core: &mut Core, mut later: Later, mut passed: Passed, now: Instant) {
+    fn send_on(&mut self, core: &mut Core, mut later: Later, passed: Passed, now: Instant) {
         let to = passed.to;
         match self.send_offer(core, to, &passed.offered, now) {
             Ok((request, wait)) => {
@@ -137,11 +172,13 @@ impl Call {
                 self.later = Some(later);
             }
             // A peer asks again by itself; nobody else does for an offer of ours.
-            Err(sip::VerbError::Pending) if later.asked.is_none() && passed.tries < PENDING.1 => {
-                passed.tries += 1;
-                later.stage = Stage::Waiting(Box::new(passed));
-                later.deadline = Some(now + PENDING.0);
+            Err(sip::VerbError::Pending) if later.asked.is_none() => {
+                let later = wait_for_peer(later, passed, 1, now);
+                let waits = matches!(later.stage, Stage::Waiting(_));
                 self.later = Some(later);
+                if !waits {
+                    self.refuse_later(core, 491, None, now);
+                }
             }
             Err(error) => {
                 core.explain(self.id, format!("a later offer could not be sent to {to}: {error}"));
@@ -180,4 +217,15 @@ impl Call {
         }
         Ok((agent.request(session, Method::Update, headers, body, now)?, UPDATE_ANSWER))
     }
+}
+
+/// What the peer, or our own side of the dialog, has no time for is offered again, for a while.
+/// A refusal counts as so many tries.
+pub(super) fn wait_for_peer(later: Later, mut passed: Passed, tries: u8, now: Instant) -> Later {
+    passed.tries = passed.tries.saturating_add(tries);
+    if passed.tries > PENDING.1 {
+        return later;
+    }
+    let (stage, deadline) = (Stage::Waiting(Box::new(passed)), Some(now + PENDING.0));
+    Later { stage, deadline, ..later }
 }

@@ -389,6 +389,29 @@ impl Endpoint {
         assert!(self.waiting.is_some());
     }
 
+    /// Whether an offer of its own waits for its answer.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.waiting.is_some() || self.pending.is_some()
+    }
+
+    pub(crate) const fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// An offer by re-INVITE, or a wish for one, where nothing is in its way.
+    pub(crate) fn try_invite(&mut self, direction: sdp::Direction, asks: bool, now: Instant) {
+        let before = self.direction;
+        self.direction = direction;
+        let local = self.local();
+        let offer = (!asks).then(|| self.session.offer(&local));
+        let (offer, pending) = offer.unzip();
+        let body = offer.map(|offer| sip::Body::sdp(offer.to_string()));
+        match self.ua.reinvite(self.call.unwrap(), Headers::new(), body, now) {
+            Ok(id) => (self.waiting, self.pending) = (Some(id), pending),
+            Err(_) => self.direction = before,
+        }
+    }
+
     /// An offer of one more stream, by UPDATE.
     pub(crate) fn add_video_by_update(&mut self, now: Instant) {
         self.open(StreamKind::Video, ice::Role::Controlling, now);
@@ -631,7 +654,8 @@ impl Endpoint {
                     self.answer_in_ack(session, &response, now);
                 } else {
                     self.ua.ack(session, Headers::new(), None, now).unwrap();
-                    if self.pending.is_some() {
+                    // An answer of before, or that of the INVITE.
+                    if self.pending.is_some() && self.waiting.is_none() {
                         self.accepted(&response, now);
                     }
                 }
@@ -703,6 +727,9 @@ impl Endpoint {
             // BYEs of several dialogs may cross, and datagrams come twice.
             UaEvent::Refused { .. }
                 if self.focus.is_some() || self.behaviour.udp || self.rewrite.is_some() => {}
+            // Offers may meet.
+            UaEvent::Refused { error: sip::RefusedError::Answered(pending), .. }
+                if pending == StatusCode::REQUEST_PENDING => {}
             UaEvent::Refused { error, .. } => panic!("the gateway sent nonsense: {error}"),
             _ => {}
         }

@@ -388,6 +388,36 @@ fn an_offer_in_a_prack_is_the_applications_to_answer() {
     assert!(ok.starts_with(b"SIP/2.0 200") && ok.ends_with(b"v=0\r\n"));
 }
 
+/// RFC 3311 §5: the callee's Allow invites UPDATE, and an UPDATE of the early dialog moves it.
+#[test]
+fn updates_of_both_sides_before_the_answer() {
+    let mut pair = Pair::new(Transport::Tcp);
+    let a = pair.a.invite(pair.outgoing(), pair.now).unwrap();
+    pair.run();
+    let Some(UaEvent::Invite { session: b, .. }) = pair.b.poll_event() else { panic!() };
+    let mut reliable = Headers::new();
+    reliable.push("Require", "100rel");
+    let answer = Some(Body::sdp("v=0\r\n"));
+    pair.b.progress(b, StatusCode::SESSION_PROGRESS, reliable, answer, pair.now).unwrap();
+    pair.run();
+    let Some(UaEvent::Progress { response, .. }) = pair.a.poll_event() else { panic!() };
+    assert!(response.headers.allow().has("UPDATE"));
+    assert!(matches!(pair.b.poll_event(), Some(UaEvent::ProgressAcked { .. })));
+    let body = || Some(Body::sdp("v=0 more\r\n"));
+    let mut moved = Headers::new();
+    moved.push("Contact", "<sip:bob@192.0.2.2;moved>");
+    pair.b.request(b, Method::Update, moved, body(), pair.now).unwrap();
+    pair.run();
+    let id = asked(&mut pair.a);
+    pair.a.respond(id, StatusCode::OK, Headers::new(), body(), pair.now).unwrap();
+    pair.run();
+    let Some(UaEvent::Response { response, .. }) = pair.b.poll_event() else { panic!() };
+    assert_eq!(response.headers.first("Contact"), Some("<sip:alice@192.0.2.1>"));
+    pair.a.request(a, Method::Update, Headers::new(), body(), pair.now).unwrap();
+    let update = pair.a.poll_transmit().unwrap().payload;
+    assert!(update.starts_with(b"UPDATE sip:bob@192.0.2.2;moved SIP/2.0\r\n"));
+}
+
 #[test]
 fn a_peer_that_asks_for_rest_gets_it() {
     let mut pair = Pair::new(Transport::Udp);
