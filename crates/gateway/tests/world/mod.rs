@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use linkspan_gateway::{
     Config, Encryption, Gateway, GatewayEvent, Listener, MediaCommand, MediaEngine, MediaEvent,
-    Route, Side, SignallingTransport,
+    Route, Side, SignallingTransport, StreamKind,
 };
 use linkspan_sip as sip;
 use linkspan_testnet::{Link, Network};
@@ -130,6 +130,55 @@ impl World {
             connections: BTreeMap::new(),
             refuse_connections: false,
         }
+    }
+
+    /// A call of `caller` that has just been placed; messages by datagram have a link of their own.
+    pub(crate) fn calling(
+        seed: u64,
+        config: Config,
+        caller: Side,
+        [media, signalling]: [Link; 2],
+        behaviour: impl Fn(Side) -> Behaviour,
+    ) -> Self {
+        let [lync, standard] = [Side::Lync, Side::Standard].map(behaviour);
+        let mut world = Self::new(seed, config, lync, standard, media);
+        world.datagrams = Network::new(seed, signalling);
+        let uri = match caller {
+            Side::Lync => "sip:room7@video.example.test",
+            Side::Standard => "sip:alice@example.test",
+        };
+        let now = world.now;
+        world.endpoint(caller).place_call(uri, now);
+        world
+    }
+
+    /// How many sound packets each side has.
+    pub(crate) fn heard_audio(&mut self) -> [usize; 2] {
+        [Side::Lync, Side::Standard]
+            .map(|side| self.endpoint(side).stream(StreamKind::Audio).received_audio.len())
+    }
+
+    /// Whether sound arrives at each side: most of it, and of none not a packet.
+    pub(crate) fn audio_flows(&mut self) -> [bool; 2] {
+        let before = self.heard_audio();
+        self.run_for(Duration::from_secs(1));
+        let after = self.heard_audio();
+        [0, 1].map(|side| {
+            let got = after[side] - before[side];
+            assert!(got == 0 || got > 20, "{got} packets in a second: {:#?}", self.tail());
+            got > 0
+        })
+    }
+
+    /// A side hangs up, nothing more is sent, and everything is given back.
+    pub(crate) fn end_call(&mut self, by: Side) {
+        for side in [Side::Lync, Side::Standard] {
+            self.endpoint(side).streams.iter_mut().for_each(|stream| stream.most = 0);
+        }
+        let now = self.now;
+        self.endpoint(by).hang_up(now);
+        self.run_to_end();
+        assert_eq!(self.bound(), 0);
     }
 
     pub(crate) fn endpoint(&mut self, side: Side) -> &mut Endpoint {
