@@ -270,6 +270,12 @@ impl TurnServer {
         &mut self.config.users
     }
 
+    /// Sends new allocations elsewhere from now on, or no longer
+    /// ([`ServerConfig::alternate_server`]); those that exist stay.
+    pub const fn redirect(&mut self, server: Option<SocketAddr>) {
+        self.config.alternate_server = server;
+    }
+
     /// The message in a packet from a client, and whether it is one of MS-TURN.
     fn control<'d>(&self, received: &Received<'d>) -> Result<(&'d [u8], bool), InputError> {
         let payload = received.payload;

@@ -24,6 +24,16 @@ impl TurnServer {
         if self.repeat_answer(received, message)? {
             return Ok(());
         }
+        if let Some(server) = self.config.alternate_server
+            && server.is_ipv4() == received.remote.is_ipv4()
+        {
+            let signer = Some(&authenticated.signer);
+            self.answer(received, message, Class::Error, signer, |answer| {
+                answer.error_code(300, "Try Alternate");
+                answer.address(AttributeType::ALTERNATE_SERVER, server);
+            });
+            return Ok(());
+        }
         let wanted = self.read_request(received, message)?;
         self.check_quotas(&authenticated.username)?;
         let wants_ticket = self.wants_ticket(message)?;

@@ -36,6 +36,10 @@ pub struct ServerConfig {
     /// Whether clients may hide their names in USERHASH (RFC 8489 §14.4). Default true; without
     /// effect where a secret is shared, whose users' names are not known beforehand.
     pub username_anonymity: bool,
+    /// Where new allocations are sent instead, with 300 (RFC 8489 §10): for servers that are about
+    /// to end, see [`TurnServer::redirect`](crate::TurnServer::redirect). Default none. Clients of
+    /// another family than the address stay.
+    pub alternate_server: Option<SocketAddr>,
     /// How long a nonce is good for. Default 1 hour.
     pub nonce_lifetime: Duration,
     /// Whether clients may have TCP allocations (RFC 6062): the driver then answers
@@ -71,6 +75,7 @@ impl ServerConfig {
             software: None,
             password_algorithms: vec![PasswordAlgorithm::Sha256, PasswordAlgorithm::Md5],
             username_anonymity: true,
+            alternate_server: None,
             nonce_lifetime: Duration::from_secs(3600),
             tcp_relay: false,
             dont_fragment: false,

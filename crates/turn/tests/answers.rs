@@ -1,4 +1,5 @@
-//! Proves DONT-FRAGMENT (RFC 8656 §14) and what the network says of packets (§11.5, §11.6).
+//! Proves DONT-FRAGMENT (RFC 8656 §14), what the network says of packets (§11.5, §11.6), and
+//! redirection (RFC 8489 §10).
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -65,6 +66,34 @@ fn pair(can: bool, asks: bool, now: Instant) -> (TurnClient, TurnServer, Option<
     client.allocate(now).unwrap();
     let event = settle(&mut client, &mut server, now);
     (client, server, event)
+}
+
+#[test]
+fn a_server_that_is_about_to_end_sends_new_clients_elsewhere() {
+    let now = Instant::now();
+    let (mut old_client, mut server, _) = pair(true, true, now);
+    let (other, local) = (address("198.51.100.2:3478"), address("192.0.2.2:5000"));
+    server.redirect(Some(other));
+    let credentials = Credentials::new("user", "secret");
+    let config = ClientConfig::new(local, address("198.51.100.1:3478"), credentials);
+    let mut client = TurnClient::new(config, [3; 32], now);
+    client.allocate(now).unwrap();
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        let Some(sent) = client.poll_transmit() else { break };
+        asked.push(sent.remote);
+        if sent.remote != other {
+            server.handle_input(arrived(&sent), now).unwrap();
+            let answer = server.poll_transmit().unwrap();
+            client.handle_input(arrived(&answer), now).unwrap();
+        }
+    }
+    // Challenged, then redirected; the other server is asked from the beginning.
+    assert_eq!(asked.last(), Some(&other));
+    assert_eq!((asked.len(), server.allocations()), (3, 1));
+    old_client.create_permission(address(PEER), now).unwrap();
+    let event = settle(&mut old_client, &mut server, now);
+    assert!(matches!(event, Some(ClientEvent::PermissionCreated { .. })));
 }
 
 #[test]
