@@ -1,4 +1,4 @@
-//! A TURN server on UDP and TCP: RFC 8656 with TCP allocations (RFC 6062), and MS-TURN with `--ms`.
+//! A TURN server on UDP, TCP and TLS: RFC 8656 with TCP allocations (RFC 6062), and MS-TURN with `--ms`.
 //!
 //! ```text
 //! cargo run --release --example turn-server -- --listen 192.0.2.1:3478 --user gw:secret
@@ -14,17 +14,19 @@ mod fragments;
 mod streams;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use linkspan_examples::{Report, Style, fresh_seed};
+use linkspan_examples::{Identity, Report, Style, Tls, fresh_seed};
 use linkspan_turn::{Credentials, Network, PeerPolicy, RelayAddress, ServerConfig};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::rustls::RootCertStore;
 
 use crate::core::Core;
 
-/// A TURN server on UDP and TCP.
+/// A TURN server on UDP, TCP and TLS.
 ///
 /// Prints a line for every allocation that begins and ends. SIGINT and SIGTERM end it.
 /// Exit code: 0 when it was ended, 1 when it could not begin, 2 for wrong usage.
@@ -33,6 +35,15 @@ struct Arguments {
     /// Address to serve on, by UDP and by TCP; may be given several times.
     #[arg(long, required = true, value_name = "IP:PORT")]
     listen: Vec<SocketAddr>,
+    /// Address to serve on by TLS; may be given several times.
+    #[arg(long, value_name = "IP:PORT", requires_all = ["certificate", "key"])]
+    tls: Vec<SocketAddr>,
+    /// Certificate chain of the TLS addresses.
+    #[arg(long, value_name = "PEM")]
+    certificate: Option<PathBuf>,
+    /// Its private key.
+    #[arg(long, value_name = "PEM")]
+    key: Option<PathBuf>,
     /// Address of relay sockets, and behind `=` the one that peers see. Default: those of
     /// `--listen`.
     #[arg(long, value_name = "IP[=PUBLIC]", value_parser = relay)]
@@ -95,6 +106,14 @@ async fn serve(arguments: Arguments) -> std::io::Result<()> {
     for address in &arguments.listen {
         core.listen(*address).await?;
     }
+    if let (Some(certificate), Some(key)) = (&arguments.certificate, &arguments.key) {
+        let identity = Identity::from_pem_files(certificate, key)?;
+        let tls = Tls::new(Some(identity), RootCertStore::empty(), false)?;
+        for address in &arguments.tls {
+            let acceptor = tls.acceptor().ok_or(std::io::ErrorKind::InvalidInput)?;
+            core.listen_tls(*address, acceptor).await?;
+        }
+    }
     core.ready();
     let (mut interrupted, mut terminated) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -119,7 +138,7 @@ fn configure(arguments: &Arguments) -> std::io::Result<ServerConfig> {
     }
     let unix = SystemTime::now().duration_since(UNIX_EPOCH);
     config.unix_secs = unix.map_or(0, |unix| unix.as_secs());
-    config.listeners.clone_from(&arguments.listen);
+    config.listeners = arguments.listen.iter().chain(&arguments.tls).copied().collect();
     config.relays.clone_from(&arguments.relay);
     if config.relays.is_empty() {
         config.relays = arguments.listen.iter().map(|one| RelayAddress::new(one.ip())).collect();

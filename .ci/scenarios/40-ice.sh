@@ -117,17 +117,74 @@ scenario_turn_coturn() {
     return $status
 }
 
-# coturn's own client on our server: nothing may be lost.
-scenario_turn_uclient() {
-    local out=$work/uclient mode
+# A peer that answers in capitals at PORT, or CONNECT: one that connects there and does the same.
+capitals='
+import socket, sys
+if sys.argv[1] == "connect":
+    peer = socket.create_connection((sys.argv[2], int(sys.argv[3])))
+else:
+    listener = socket.create_server((sys.argv[2], int(sys.argv[3])))
+    peer = listener.accept()[0]
+while octets := peer.recv(4096):
+    peer.sendall(octets.upper())
+'
+
+# Our client's TCP allocations (RFC 6062) on SERVER, which runs already: to a peer, and taken from one.
+tcp_through() {
+    local out=$work/tcp-$1 relayed peer status=0
     rm -rf "$out"
     mkdir -p "$out"
-    ip netns exec "$ns-core" "$target/turn-server" --listen 10.98.1.1:3478 --realm example.test --user lab:labsecret --quota 100 --allow-peer 10.98.0.0/16 >"$out/server.log" &
+    ours=(timeout 25 ip netns exec "$ns-a" "$target/turn-connect" --json --server 10.98.1.1:3478 --user lab:labsecret --send "hello there" --expect "HELLO THERE")
+    timeout 25 ip netns exec "$ns-b" python3 -c "$capitals" listen 10.98.2.2 9000 2>/dev/null &
+    peer=$!
+    sleep 0.5
+    "${ours[@]}" --peer 10.98.2.2:9000 >"$out/out.jsonl" || status=1
+    kill $peer 2>/dev/null || true
+    "${ours[@]}" --accept 10.98.2.2 >"$out/in.jsonl" &
+    local client=$!
+    wait_for "$out/in.jsonl" allocated 5
+    sleep 0.3
+    relayed=$(sed -n 's/.*"relayed":"[^"]*:\([0-9]*\)".*/\1/p' "$out/in.jsonl")
+    timeout 25 ip netns exec "$ns-b" python3 -c "$capitals" connect 10.98.1.1 "$relayed" 2>/dev/null &
+    peer=$!
+    wait $client || status=1
+    kill $peer 2>/dev/null || true
+    [ $status = 0 ] || { tail -n 5 "$out"/*.jsonl; return 1; }
+    echo "  ok: TCP through $1, to a peer and from one"
+}
+
+# The core forwards nothing: only the servers join the two.
+scenario_turn_tcp() {
+    local status=0 server
+    mkdir -p "$work"
+    "$lab/netns.sh" up isolated >/dev/null
+    coturn_up
+    tcp_through coturn || status=1
+    "$lab/coturn.sh" stop >/dev/null
+    ip netns exec "$ns-core" "$target/turn-server" --listen 10.98.1.1:3478 --realm example.test --user lab:labsecret --allow-peer 10.98.0.0/16 >"$work/tcp-server.log" &
+    server=$!
+    wait_for "$work/tcp-server.log" ready 5
+    tcp_through ours || status=1
+    kill $server
+    "$lab/netns.sh" up routed >/dev/null
+    return $status
+}
+
+# coturn's own client on our server: nothing may be lost.
+scenario_turn_uclient() {
+    local out=$work/uclient mode port
+    rm -rf "$out"
+    mkdir -p "$out"
+    [ -s "$LAB_DIR/certs/server.crt" ] || "$lab/gen-certs.sh" >/dev/null
+    ip netns exec "$ns-core" "$target/turn-server" --listen 10.98.1.1:3478 --realm example.test --user lab:labsecret --quota 100 --allow-peer 10.98.0.0/16 \
+        --tls 10.98.1.1:5349 --certificate "$LAB_DIR/certs/server.crt" --key "$LAB_DIR/certs/server.key" >"$out/server.log" &
     local server=$!
     wait_for "$out/server.log" ready 5
-    for mode in "" "-s" "-g -s" "-t" "-t -s" "-T" "-M"; do
+    for mode in "" "-s" "-g -s" "-t" "-t -s" "-T" "-M" "-t -S"; do
+        port=3478
+        [ "$mode" != "-t -S" ] || port=5349
         # shellcheck disable=SC2086
-        timeout 30 ip netns exec "$ns-a" turnutils_uclient -y -c -n 20 -m 2 -l 172 $mode -p 3478 -u lab -w labsecret 10.98.1.1 >"$out/client.log" 2>&1 || true
+        timeout 30 ip netns exec "$ns-a" turnutils_uclient -y -c -n 20 -m 2 -l 172 $mode -p $port -u lab -w labsecret 10.98.1.1 >"$out/client.log" 2>&1 || true
         grep -q 'tot_send_msgs=\([0-9]*\), tot_recv_msgs=\1' "$out/client.log" && ! grep -q 'tot_send_msgs=0' <(grep tot_send_msgs "$out/client.log" | tail -n 1) ||
             { kill $server; tail -n 12 "$out/client.log"; return 1; }
         echo "  ok: turnutils_uclient ${mode:-(channels)}: $(grep tot_send_msgs "$out/client.log" | tail -n 1)"

@@ -7,22 +7,30 @@ use std::time::Duration;
 use bytes::Bytes;
 use linkspan_examples::fresh_seed;
 use linkspan_turn::{StreamFramer, ms};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::core::Core;
 use crate::streams::Joined;
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(core: Core, stream: TcpStream, local: SocketAddr, remote: SocketAddr) {
-    let _ = stream.set_nodelay(true);
-    let (mut reader, mut writer) = stream.into_split();
+pub(crate) async fn serve(
+    core: Core,
+    stream: impl AsyncRead + AsyncWrite,
+    local: SocketAddr,
+    remote: SocketAddr,
+) {
+    let (reader, mut writer) = tokio::io::split(stream);
+    let mut reader = std::pin::pin!(reader);
     let (sender, mut receiver) = mpsc::channel::<Bytes>(QUEUE);
     core.connect(local, remote, sender.clone());
     let writing = async move {
         while let Some(payload) = receiver.recv().await.filter(|payload| !payload.is_empty()) {
-            let written = tokio::time::timeout(PATIENCE, writer.write_all(&payload)).await;
+            let write = async {
+                writer.write_all(&payload).await?;
+                writer.flush().await // TLS may hold it back
+            };
+            let written = tokio::time::timeout(PATIENCE, write).await;
             if !matches!(written, Ok(Ok(()))) {
                 break;
             }

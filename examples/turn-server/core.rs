@@ -17,6 +17,7 @@ use tokio::io::Interest;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, spawn_local};
+use tokio_rustls::TlsAcceptor;
 
 use crate::streams::{Joined, Peer};
 use crate::{connection, fragments};
@@ -69,23 +70,43 @@ impl Core {
         let socket = UdpSocket::bind(address).await?;
         let local = socket.local_addr()?;
         self.read_from(local, socket);
-        let core = self.clone();
-        spawn_local(async move {
-            loop {
-                match streams.accept().await {
-                    Ok((stream, remote)) => {
-                        let core = core.clone();
-                        spawn_local(connection::serve(core, stream, local, remote));
-                    }
-                    // Out of descriptors, as a rule: wait for some to come back.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-                }
-            }
-        });
+        spawn_local(self.clone().accept(streams, local, None));
         let report = &self.0.report;
         report.text(format!("serving {local} (udp, tcp)"));
         report.json(&json!({"event": "listening", "address": local.to_string()}));
         Ok(())
+    }
+
+    /// Serves an address by TLS (RFC 8656 §3.1).
+    pub(crate) async fn listen_tls(&self, address: SocketAddr, tls: TlsAcceptor) -> io::Result<()> {
+        let streams = TcpListener::bind(address).await?;
+        let local = streams.local_addr()?;
+        spawn_local(self.clone().accept(streams, local, Some(tls)));
+        self.0.report.text(format!("serving {local} (tls)"));
+        self.0.report.json(&json!({"event": "listening-tls", "address": local.to_string()}));
+        Ok(())
+    }
+
+    async fn accept(self, streams: TcpListener, local: SocketAddr, tls: Option<TlsAcceptor>) {
+        loop {
+            let Ok((stream, remote)) = streams.accept().await else {
+                // Out of descriptors, as a rule: wait for some to come back.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let _ = stream.set_nodelay(true);
+            let core = self.clone();
+            let Some(tls) = tls.clone() else {
+                spawn_local(connection::serve(core, stream, local, remote));
+                continue;
+            };
+            spawn_local(async move {
+                let handshake = tokio::time::timeout(Duration::from_secs(10), tls.accept(stream));
+                if let Ok(Ok(stream)) = handshake.await {
+                    connection::serve(core, stream, local, remote).await;
+                }
+            });
+        }
     }
 
     pub(crate) fn ready(&self) {

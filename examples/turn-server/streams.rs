@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use linkspan_turn::{ConnectionId, Way};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -122,7 +122,7 @@ impl Core {
         &self,
         mut joined: Joined,
         first: &[u8],
-        reader: &mut OwnedReadHalf,
+        reader: &mut (impl AsyncRead + Unpin),
     ) {
         let mut buffer = vec![0; PIECE];
         let mut octets = first;
