@@ -271,7 +271,8 @@ pub fn client(script: &[u8]) {
     assert!(client.has_ended() && client.poll_timeout().is_none());
 }
 
-/// Documents of the AV Edge's credential service: what is read is written so that it reads back.
+/// Documents of the AV Edge's credential service (feature `edge`): what is read is written so that it reads back.
+#[cfg(feature = "edge")]
 pub fn edge(octets: &[u8]) {
     let Ok(text) = std::str::from_utf8(octets) else { return };
     if let Ok(request) = ms::EdgeRequest::parse(text) {

@@ -1,14 +1,17 @@
 //! What only MS-TURN has: the framing of its TCP streams, the pseudo-TLS handshake before it, and
-//! the documents by which credentials are asked for.
+//! the documents by which credentials are asked for (behind the feature `edge`).
 //!
 //! The engines speak MS-TURN by a value of their configuration
 //! ([`ClientConfig::dialect`](crate::ClientConfig), [`ServerConfig::ms_turn`](crate::ServerConfig)).
 
+#[cfg(feature = "edge")]
 mod edge;
+#[cfg(feature = "edge")]
 mod tree;
 
 use bytes::{Bytes, BytesMut};
 
+#[cfg(feature = "edge")]
 pub use edge::{
     EDGE_CONTENT_TYPE, EdgeGrant, EdgeIdentity, EdgeLocation, EdgeParseError, EdgeReason,
     EdgeRelay, EdgeRequest, EdgeResponse,
