@@ -3,6 +3,7 @@ mod gathering;
 mod network_change;
 mod no_ice;
 mod nomination;
+mod older;
 mod relays;
 mod reminders;
 mod requests;
@@ -18,6 +19,7 @@ use crate::{
 };
 use gathering::Gathering;
 use linkspan_stun::{Class, Message, Method, PacketKind, ParseError, demultiplex};
+pub(crate) use older::PASSWORD_LEN;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use relays::Relay;
@@ -342,6 +344,7 @@ impl Agent {
         self.is_completed = false;
         self.transactions.retain(|transaction| !transaction.is_check_of(stream.0));
         self.forget_vanished(stream.0);
+        self.rename_older(stream.0);
         self.pump(now);
         Ok(())
     }
@@ -453,7 +456,9 @@ impl Agent {
         base: SocketAddr,
         related: Option<SocketAddr>,
     ) -> Result<Option<usize>, AgentError> {
-        if address.ip().is_unspecified() || address.port() == 0 {
+        // The older [MS-ICE] has IPv4 only.
+        let is_foreign = self.config.dialect == Dialect::MsIce1 && address.is_ipv6();
+        if address.ip().is_unspecified() || address.port() == 0 || is_foreign {
             return Err(AgentError::UnusableAddress);
         }
         let limit = self.config.limits.candidates;
@@ -467,13 +472,12 @@ impl Agent {
         }
         let rank = this.rank_of(component, base.ip());
         let server = related.filter(|_| kind != CandidateKind::Host).map(|related| related.ip());
-        let foundation =
-            self.foundation(FoundationKey { kind, transport, base: base.ip(), server });
+        let key = FoundationKey { kind, transport, base: base.ip(), server };
         let candidate = Candidate {
-            foundation: foundation.to_string(),
+            foundation: self.foundation_of(stream.0, key),
             component,
             transport,
-            priority: priority::candidate(kind, transport, rank, component),
+            priority: self.priority_of(kind, transport, rank, component),
             address,
             kind,
             related,
@@ -497,10 +501,24 @@ impl Agent {
         }) + 1
     }
 
+    fn priority_of(
+        &self,
+        kind: CandidateKind,
+        transport: CandidateTransport,
+        rank: u16,
+        component: u16,
+    ) -> u32 {
+        match self.config.dialect {
+            Dialect::MsIce1 => priority::older(kind, transport, rank),
+            _ => priority::candidate(kind, transport, rank, component),
+        }
+    }
+
     const fn stun_dialect(&self) -> linkspan_stun::Dialect {
         match self.config.dialect {
             Dialect::Rfc8445 => linkspan_stun::Dialect::Rfc8489,
             Dialect::MsIce2 => linkspan_stun::Dialect::MsIce2,
+            Dialect::MsIce1 => linkspan_stun::Dialect::MsIce1,
         }
     }
 

@@ -10,6 +10,9 @@ pub enum Dialect {
     Rfc8445,
     /// [MS-ICE2]: Office Communicator 2007 R2, Lync, Skype for Business.
     MsIce2,
+    /// The older [MS-ICE], ICE draft 06: Office Communicator 2007. See
+    /// [`set_remote_older`](crate::Agent::set_remote_older).
+    MsIce1,
 }
 
 /// Which side decides the pair (RFC 8445 §6.1.1).
@@ -106,7 +109,7 @@ impl AgentConfig {
     /// The defaults of a dialect.
     #[must_use]
     pub fn new(dialect: Dialect, role: Role) -> Self {
-        let ms = dialect == Dialect::MsIce2;
+        let ms = dialect != Dialect::Rfc8445;
         Self {
             dialect,
             role,
@@ -123,7 +126,11 @@ impl AgentConfig {
             keepalive: Duration::from_secs(15),
             consent: (!ms).then(Consent::default),
             altered_copies: true,
-            limits: Limits { pairs: if ms { 80 } else { 100 }, ..Limits::default() },
+            limits: Limits {
+                pairs: if ms { 80 } else { 100 },
+                candidates: if dialect == Dialect::MsIce1 { 20 } else { 128 },
+                ..Limits::default()
+            },
         }
     }
 }

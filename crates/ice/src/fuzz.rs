@@ -4,6 +4,8 @@ use crate::{
     Agent, AgentConfig, Candidate, Credentials, Dialect, InputError, Nomination, Received,
     RelayCredentials, RelayDialect, RelayServer, Role, StreamId, Transmit, Transport,
 };
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use linkspan_stun::{
     Class, Dialect as Wire, IntegrityKey, Message, MessageBuilder, Method, TransactionId,
 };
@@ -59,7 +61,11 @@ impl Play {
     fn new(flags: u8) -> Self {
         let now = Instant::now();
         let is_ms = flags & 1 == 1;
-        let dialect = if is_ms { Dialect::MsIce2 } else { Dialect::Rfc8445 };
+        let dialect = match (is_ms, flags & 64 == 64) {
+            (_, true) => Dialect::MsIce1,
+            (true, _) => Dialect::MsIce2,
+            (false, _) => Dialect::Rfc8445,
+        };
         let role = if flags & 2 == 2 { Role::Controlled } else { Role::Controlling };
         let nomination = if flags & 4 == 4 { Nomination::Aggressive } else { Nomination::Regular };
         let config = AgentConfig {
@@ -75,13 +81,23 @@ impl Play {
         }
         let relay = (flags & 32 == 32).then(|| relay(&mut agent, is_ms, now));
         let peer = Credentials::new("peer", "0123456789012345678901");
-        let wire = if is_ms { Wire::MsIce2 } else { Wire::Rfc8489 };
+        let wire = match dialect {
+            Dialect::MsIce1 => Wire::MsIce1,
+            Dialect::MsIce2 => Wire::MsIce2,
+            Dialect::Rfc8445 => Wire::Rfc8489,
+        };
         Self { agent, stream, wire, now, steps: 0, peer, open: Vec::new(), relay }
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
         self.steps += 1;
-        match script.octet() % 12 {
+        match script.octet() % 13 {
+            12 => {
+                let present = script.octet();
+                let present = (0..4).filter(|n| present >> n & 1 == 1);
+                let present: Vec<_> = present.map(|n| here(2 * n).ip()).collect();
+                let _ = self.agent.handle_network_change(&present, self.now);
+            }
             0 => {
                 let len = usize::from(script.octet());
                 let payload = script.take(len).to_vec();
@@ -190,13 +206,28 @@ impl Play {
 
     fn request(&mut self, script: &mut Script<'_>) {
         let own = self.agent.local_credentials(self.stream).clone();
-        let key = IntegrityKey::short_term(&own.pwd);
+        let is_older = self.wire == Wire::MsIce1;
+        let key = match BASE64.decode(&own.pwd) {
+            Ok(password) if is_older => IntegrityKey::short_term(password),
+            _ => IntegrityKey::short_term(&own.pwd),
+        };
         let flags = script.octet();
         let id = TransactionId::new([script.octet(); 12]);
         let mut octets = Vec::new();
         let mut check =
             MessageBuilder::new(&mut octets, self.wire, Class::Request, Method::Binding, id);
-        check.username(format!("{}:peer", own.ufrag).as_bytes());
+        if is_older {
+            let locals = self.agent.local_candidates(self.stream);
+            let local = locals.get(usize::from(flags >> 4) % locals.len().max(1));
+            let Some(local) = local else { return };
+            let mut name = BASE64.decode(&local.foundation).unwrap_or_default();
+            name.extend(format!(":{}:", local.component).into_bytes());
+            name.extend([script.octet() % 5; 32]);
+            name.extend(format!(":{}", local.component).into_bytes());
+            check.username(&name);
+        } else {
+            check.username(format!("{}:peer", own.ufrag).as_bytes());
+        }
         check.priority(u32::from(script.octet()) << 20);
         let tie_breaker = u64::from(script.octet()) << 56;
         if flags & 1 == 1 {
@@ -223,7 +254,10 @@ impl Play {
         }
         let transmit = self.open.swap_remove(which % self.open.len());
         let Ok(request) = Message::parse(&transmit.payload, self.wire) else { return };
-        let key = IntegrityKey::short_term(&self.peer.pwd);
+        let key = match self.wire {
+            Wire::MsIce1 => IntegrityKey::short_term([7; 16]),
+            _ => IntegrityKey::short_term(&self.peer.pwd),
+        };
         let mut octets = Vec::new();
         let class = if flags & 1 == 1 { Class::Error } else { Class::Success };
         let id = request.transaction_id();
@@ -245,6 +279,17 @@ impl Play {
     fn set_remote(&mut self, flags: u8) {
         if flags & 1 == 1 {
             self.peer.ufrag = format!("peer{flags}");
+        }
+        if self.wire == Wire::MsIce1 {
+            let named = (0..flags >> 4).map(|n| {
+                let user = BASE64.encode([n % 5; 32]);
+                let candidate = Candidate { foundation: user, ..remote(n, n) };
+                (candidate, BASE64.encode([7; 16]))
+            });
+            let _ = self.agent.set_remote_older(self.stream, named.collect(), self.now);
+            let (user, peer) = (BASE64.encode([flags % 5; 32]), there(flags));
+            let _ = self.agent.set_final_pair(self.stream, 1, &user, peer, self.now);
+            return;
         }
         let candidates = (0..flags >> 4).map(|n| remote(n, n)).collect();
         let _ = self.agent.set_remote(self.stream, self.peer.clone(), candidates, self.now);

@@ -4,7 +4,8 @@
 pub struct Limits {
     /// Streams of an agent. Default 16.
     pub streams: usize,
-    /// Candidates of one stream on each side, peer-reflexive ones included. Default 128.
+    /// Candidates of one stream on each side, peer-reflexive ones included. Default 128, and
+    /// 20 in the older MS-ICE ([MS-ICE] 3.1.4.8.1).
     pub candidates: usize,
     /// Candidate pairs over all streams. Default 100 (RFC 8445 §6.1.2.5), 80 in MS-ICE2.
     pub pairs: usize,

@@ -31,6 +31,17 @@ pub(crate) fn candidate(
     (preference << 24) | (local << 8) | (256 - u32::from(component.clamp(1, 256)))
 }
 
+/// [MS-ICE] 3.1.4.8.1: a preference from 0 to 1, in thousandths. Datagrams first.
+pub(crate) fn older(kind: CandidateKind, transport: CandidateTransport, rank: u16) -> u32 {
+    let preference = match kind {
+        CandidateKind::Host => 830,
+        CandidateKind::Prflx => 650,
+        CandidateKind::Srflx => 550,
+        CandidateKind::Relay => 450,
+    };
+    (if transport.is_udp() { preference } else { preference / 2 }) - u32::from(rank.min(99))
+}
+
 /// RFC 8421 §4: the addresses of each family in their order, IPv6 first, and never more of one family
 /// in a row than an even spread asks for, so that a family that is broken holds nobody up.
 pub(crate) fn interleave(addresses: Vec<IpAddr>) -> Vec<IpAddr> {

@@ -1,6 +1,9 @@
 //! Credentials: drawing and checking them.
 
+use crate::agent::PASSWORD_LEN;
 use crate::{Credentials, Dialect};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use rand_core::Rng;
 
 /// New credentials (RFC 8445 §5.3: at least 24 and 128 random bits).
@@ -8,6 +11,12 @@ pub(crate) fn credentials(random: &mut impl Rng, dialect: Dialect) -> Credential
     // As long as Lync's own. A fragment of 6 with a password of 32 characters would be taken for
     // base64 there ([MS-SDPEXT] 3.1.5.21.5).
     let ufrag = match dialect {
+        // One password for all candidates, whose names stand for the fragment.
+        Dialect::MsIce1 => {
+            let mut octets = [0; PASSWORD_LEN];
+            random.fill_bytes(&mut octets);
+            return Credentials::new("", STANDARD_NO_PAD.encode(octets));
+        }
         Dialect::Rfc8445 => 8,
         Dialect::MsIce2 => 4,
     };

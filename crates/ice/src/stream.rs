@@ -5,6 +5,8 @@ use crate::{
     Candidate, CandidateKind, CandidateTransport, Credentials, Received, Role, SelectedPair,
     Transport, priority,
 };
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use linkspan_stun::IntegrityKey;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +31,10 @@ pub(crate) struct Stream {
     /// Local peer-reflexive candidates.
     pub(crate) reflexives: Vec<Candidate>,
     pub(crate) remotes: Vec<Candidate>,
+    /// The older [MS-ICE]: keys of the peer's candidates.
+    pub(crate) users: Vec<OlderUser>,
+    /// The older [MS-ICE]: user names by the numbers of their foundations.
+    pub(crate) own_users: Vec<(usize, String)>,
     pub(crate) remotes_complete: bool,
     pub(crate) pairs: Vec<Pair>,
     pub(crate) triggered: VecDeque<usize>,
@@ -60,9 +66,22 @@ pub(crate) struct Side {
 
 impl Side {
     fn new(credentials: Credentials) -> Self {
-        let key = IntegrityKey::short_term(&credentials.pwd);
+        // Without a fragment it is one of the older [MS-ICE], and the password base64.
+        let older = credentials.ufrag.is_empty().then(|| STANDARD_NO_PAD.decode(&credentials.pwd));
+        let key = match older {
+            Some(Ok(password)) => IntegrityKey::short_term(password),
+            _ => IntegrityKey::short_term(&credentials.pwd),
+        };
         Self { credentials, key }
     }
+}
+
+/// A candidate of the peer in the older [MS-ICE].
+#[derive(Debug)]
+pub(crate) struct OlderUser {
+    /// Its user name, 32 octets.
+    pub(crate) user: Vec<u8>,
+    pub(crate) key: IntegrityKey,
 }
 
 /// State of one component.
@@ -86,12 +105,14 @@ pub(crate) struct Selected {
 }
 
 /// A check that came before the peer's credentials (RFC 8445 §7.3).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct EarlyCheck {
     pub(crate) local: usize,
     pub(crate) remote: SocketAddr,
     pub(crate) priority: u32,
     pub(crate) use_candidate: bool,
+    /// The older [MS-ICE]: the name of the candidate that it came from.
+    pub(crate) user: Option<String>,
 }
 
 impl Stream {
@@ -108,6 +129,8 @@ impl Stream {
             vanished: Vec::new(),
             reflexives: Vec::new(),
             remotes: Vec::new(),
+            users: Vec::new(),
+            own_users: Vec::new(),
             remotes_complete: false,
             pairs: Vec::new(),
             triggered: VecDeque::new(),

@@ -137,13 +137,16 @@ fn an_error_of_the_network_needs_no_timeout() {
 
 #[test]
 fn a_restart_keeps_the_old_pair_until_the_new_one() {
-    for dialect in [Dialect::Rfc8445, Dialect::MsIce2] {
+    for dialect in [Dialect::Rfc8445, Dialect::MsIce2, Dialect::MsIce1] {
         let (left, right) = roles(dialect);
         let mut world = connected(left, right, 2);
         let (l, r) = (world.left.streams[0], world.right.streams[0]);
         let old = world.left.agent.local_credentials(l).clone();
+        let before = world.left.agent.local_candidates(l).to_vec();
         world.left.agent.restart(l, world.now).unwrap();
         assert_ne!(world.left.agent.local_credentials(l), &old);
+        let is_renamed = world.left.agent.local_candidates(l)[0].foundation != before[0].foundation;
+        assert_eq!(is_renamed, dialect == Dialect::MsIce1, "a name for each session");
         assert!(world.left.agent.selected(l, 1).is_some());
         let pause = world.elapsed() + ms(500);
         world.run(pause, |_| false);
@@ -641,6 +644,42 @@ fn an_address_that_goes_while_checks_run_is_done_without() {
     assert!(world.left.is_completed() && world.right.is_completed());
     assert!(!world.left.has(|event| matches!(event, IceEvent::RestartAdvised { .. })));
     assert_eq!(world.left.selected(0, 1).local, address("192.0.2.2:5001"));
+}
+
+#[test]
+fn candidates_of_the_older_dialect_have_names_and_passwords() {
+    let now = Instant::now();
+    let config = AgentConfig::new(Dialect::MsIce1, Role::Controlling);
+    let mut agent = Agent::new(config, [1; 32], now);
+    let streams = [agent.add_stream(2).unwrap(), agent.add_stream(2).unwrap()];
+    for stream in streams {
+        for component in [1, 2] {
+            let at = SocketAddr::new(address("192.0.2.1:1").ip(), 5000 + component);
+            agent.add_host_candidate(stream, component, at, now).unwrap();
+        }
+    }
+    let six = agent.add_host_candidate(streams[0], 1, address("[2001:db8::1]:5000"), now);
+    assert_eq!(six, Err(AgentError::UnusableAddress), "IPv4 only");
+    let own = agent.local_candidates(streams[0]).to_vec();
+    assert_eq!(own[0].foundation, own[1].foundation, "one name for both components");
+    assert_ne!(own[0].foundation, agent.local_candidates(streams[1])[0].foundation);
+    assert_eq!((own[0].foundation.len(), own[0].priority), (43, 830));
+    let password = agent.local_credentials(streams[0]).pwd.clone();
+    assert_eq!(password.len(), 22);
+    let mut tell = |user: &str, password: &str, count: u16| {
+        let at = |port| SocketAddr::new(address("198.51.100.1:1").ip(), port);
+        let all =
+            (1..=count).map(|port| (Candidate::host(user, 1, at(port), 830), password.into()));
+        agent.set_remote_older(streams[0], all.collect(), now)
+    };
+    let user = own[0].foundation.as_str();
+    assert_eq!(tell("1", &password, 1), Err(AgentError::Credentials));
+    assert_eq!(tell(user, "short", 1), Err(AgentError::Credentials));
+    assert_eq!(tell(user, &password, 0), Err(AgentError::Credentials));
+    assert_eq!(tell(user, &password, 21), Err(AgentError::Limit("candidates")));
+    assert_eq!(tell(&format!("{user}="), &format!("{password}=="), 20), Ok(()), "padded as well");
+    let pair = agent.set_final_pair(streams[0], 1, user, address("198.51.100.1:1"), now);
+    assert_eq!(pair, Err(AgentError::UnknownComponent), "nothing has come from there");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use linkspan_testnet::Link;
 use std::time::{Duration, Instant};
 use support::{Peer, World, roles, signal};
 
-const DIALECTS: [Dialect; 2] = [Dialect::Rfc8445, Dialect::MsIce2];
+const DIALECTS: [Dialect; 3] = [Dialect::Rfc8445, Dialect::MsIce2, Dialect::MsIce1];
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -132,7 +132,7 @@ fn a_nat_gives_peer_reflexive_candidates() {
 
 #[test]
 fn a_role_conflict_is_repaired() {
-    for dialect in DIALECTS {
+    for dialect in [Dialect::Rfc8445, Dialect::MsIce2] {
         for role in [Role::Controlling, Role::Controlled] {
             let config = AgentConfig::new(dialect, role);
             let mut world = world((config.clone(), config), (1, 2), 1, 1, Link::default());

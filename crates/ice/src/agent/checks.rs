@@ -1,7 +1,7 @@
 //! Forming pairs and sending connectivity checks (RFC 8445 §6.1, §7.2).
 
 use super::transactions::Purpose;
-use super::{Agent, carrier};
+use super::{Agent, carrier, older};
 use crate::pair::{Pair, PairState};
 use crate::stream::Stream;
 use crate::{Candidate, CandidateKind, CandidateTransport, Dialect, Role, priority};
@@ -78,30 +78,44 @@ impl Agent {
         let Some(this) = self.streams.get_mut(stream) else { return };
         let (Some(remote), Some(pair)) = (&this.remote, this.pairs.get_mut(index)) else { return };
         let Some(local) = this.locals.get(pair.local) else { return };
+        let is_older = self.config.dialect == Dialect::MsIce1;
+        let older = this.remotes.get(pair.remote).filter(|_| is_older);
+        let key = match older {
+            Some(peer) => older::key_of(&this.users, &peer.foundation),
+            None => Some(remote.key.clone()),
+        };
+        let Some(key) = key else { return };
         if pair.state != PairState::Succeeded {
             pair.state = PairState::InProgress;
         }
         pair.checked_at.get_or_insert(now);
-        let priority = priority::peer_reflexive(local.priority, local.transport.is_udp());
+        let priority = match older {
+            Some(_) => priority::older(CandidateKind::Prflx, local.transport, 0),
+            None => priority::peer_reflexive(local.priority, local.transport.is_udp()),
+        };
         let mut octets = Vec::with_capacity(192);
         let mut check =
             MessageBuilder::new(&mut octets, dialect, Class::Request, Method::Binding, id);
-        if use_candidate {
-            check.use_candidate();
+        if let Some(peer) = older {
+            check.username(&older::username(peer, local));
+        } else {
+            if use_candidate {
+                check.use_candidate();
+            }
+            check.priority(priority);
+            match role {
+                Role::Controlling => check.ice_controlling(tie_breaker),
+                Role::Controlled => check.ice_controlled(tie_breaker),
+            };
+            check.username(&this.username);
         }
-        check.priority(priority);
-        match role {
-            Role::Controlling => check.ice_controlling(tie_breaker),
-            Role::Controlled => check.ice_controlled(tie_breaker),
-        };
-        check.username(&this.username);
         if self.config.dialect == Dialect::MsIce2 {
             let identifier =
                 identifier(&this.locals, &this.bases, pair, this.remotes.get(pair.remote));
             check.candidate_identifier(identifier.unwrap_or(&local.foundation).as_bytes());
             check.implementation_version(IMPLEMENTATION_VERSION);
         }
-        check.sign(&remote.key);
+        check.sign(&key);
         if check.finish().is_ok() {
             let purpose = Purpose::Check {
                 stream,

@@ -2,7 +2,7 @@
 
 use super::transactions::Purpose;
 use super::{Agent, FoundationKey};
-use crate::{Candidate, CandidateKind, IceEvent, StreamId, Transport, priority};
+use crate::{Candidate, CandidateKind, IceEvent, StreamId, Transport};
 use linkspan_stun::{Class, Dialect, MessageBuilder, Method, TransactionId};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -113,10 +113,10 @@ impl Agent {
         let kind = CandidateKind::Srflx;
         let key = FoundationKey { kind, transport, base: base.ip(), server: Some(server.ip()) };
         let candidate = Candidate {
-            foundation: self.foundation(key).to_string(),
+            foundation: self.foundation_of(stream, key),
             component,
             transport,
-            priority: priority::candidate(kind, transport, rank, component),
+            priority: self.priority_of(kind, transport, rank, component),
             address: mapped,
             kind,
             related: Some(base),

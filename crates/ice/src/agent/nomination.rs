@@ -98,7 +98,8 @@ impl Agent {
                 this.is_decision_due = this.decide_at.is_none();
                 this.is_put_off = true;
             }
-            if self.role == Role::Controlling && !self.is_aggressive() && !self.config.lite {
+            let chooses = self.role == Role::Controlling && !self.is_aggressive();
+            if (chooses || self.config.dialect == Dialect::MsIce1) && !self.config.lite {
                 self.nominate(stream, now);
             }
             self.give_up(stream, now);
@@ -115,11 +116,14 @@ impl Agent {
             .map(|component| (component, choice(this, component)))
             .collect();
         // [MS-ICE2]: RTP and RTCP are nominated together, on pairs of the same foundations.
-        if self.config.dialect == Dialect::MsIce2
+        if self.config.dialect != Dialect::Rfc8445
             && !this.is_decision_due
             && !are_alike(this, &choices)
         {
             return;
+        }
+        if self.config.dialect == Dialect::MsIce1 {
+            return self.choose_older(stream, choices, now);
         }
         for (_, pair) in choices {
             let Some(pair) = pair else { continue };
@@ -177,7 +181,7 @@ impl Agent {
     /// RFC 8863: not before the patience is over, because a check of the peer may still come. In
     /// [MS-ICE2] the phase ends then whatever is under way.
     fn give_up(&mut self, stream: usize, now: Instant) {
-        let (is_ms, patience) = (self.config.dialect == Dialect::MsIce2, self.config.patience);
+        let (is_ms, patience) = (self.config.dialect != Dialect::Rfc8445, self.config.patience);
         let Some(this) = self.streams.get_mut(stream).filter(|this| !this.is_connected) else {
             return;
         };

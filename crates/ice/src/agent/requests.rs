@@ -1,7 +1,7 @@
 //! Answering checks (RFC 8445 §7.3).
 
-use super::Agent;
 use super::checks::IMPLEMENTATION_VERSION;
+use super::{Agent, older};
 use crate::pair::{Pair, PairState};
 use crate::stream::EarlyCheck;
 use crate::{
@@ -21,7 +21,8 @@ impl Agent {
         message: &Message<'_>,
         now: Instant,
     ) -> Result<(), InputError> {
-        let is_ms = self.config.dialect == Dialect::MsIce2;
+        let is_ms = self.config.dialect != Dialect::Rfc8445;
+        let has_fingerprint = self.config.dialect == Dialect::MsIce2;
         let is_here = self.streams.iter().any(|stream| stream.local_at(input).is_some());
         if !is_here {
             return Err(InputError::NotMine);
@@ -29,7 +30,7 @@ impl Agent {
         match message.verify_fingerprint() {
             Ok(_) => {}
             // Some RFC 5245 agents leave it out; [MS-ICE2] says to discard such a request.
-            Err(IntegrityError::Missing) if !is_ms => {}
+            Err(IntegrityError::Missing) if !has_fingerprint => {}
             Err(_) => return Err(InputError::Unauthenticated),
         }
         let Some(username) = message.username() else {
@@ -80,10 +81,11 @@ impl Agent {
         if let Some(this) = self.streams.get_mut(stream) {
             this.peer_version = message.implementation_version().or(this.peer_version);
         }
-        if self.has_role_conflict(message) {
+        let is_older = self.config.dialect == Dialect::MsIce1;
+        if !is_older && self.has_role_conflict(message) {
             return self.refuse(input, message, Some(key), 487, "Role Conflict");
         }
-        let Some(priority) = message.priority() else {
+        let Some(priority) = message.priority().or_else(|| is_older.then_some(0)) else {
             return self.refuse(input, message, Some(key), 400, "Bad Request");
         };
         self.accept(input, message, key, stream);
@@ -91,7 +93,8 @@ impl Agent {
             return;
         }
         let use_candidate = message.use_candidate();
-        let check = EarlyCheck { local, remote: input.remote, priority, use_candidate };
+        let user = self.older_sender(stream, local, message);
+        let check = EarlyCheck { local, remote: input.remote, priority, use_candidate, user };
         let limit = self.config.limits.early_checks;
         let Some(this) = self.streams.get_mut(stream) else { return };
         if this.remote.is_some() {
@@ -117,15 +120,24 @@ impl Agent {
         let Some(local) = this.locals.get(check.local) else { return };
         let (component, transport) = (local.component, local.transport);
         let remote = this.remote_at(component, transport.is_udp(), check.remote);
+        // The older [MS-ICE]: of the candidate whose name the check has, and by both names.
+        let announced = check.user.as_ref().map(|user| {
+            let priority = older::announced(this, user).map(|candidate| candidate.priority);
+            (older::joined(user, &local.foundation), priority)
+        });
         let Some(remote) = remote.or_else(|| {
             // RFC 8445 §7.3.1.3: a peer-reflexive candidate.
             let count = this.remotes.len();
+            let (name, priority) = match announced {
+                Some((name, priority)) => (name, priority?),
+                None => (format!("remote{count}"), check.priority),
+            };
             (count < limit * 2).then(|| {
                 this.remotes.push(Candidate {
-                    foundation: format!("remote{count}"),
+                    foundation: name,
                     component,
                     transport: opposite(transport),
-                    priority: check.priority,
+                    priority,
                     address: check.remote,
                     kind: CandidateKind::Prflx,
                     related: None,
@@ -211,6 +223,12 @@ impl Agent {
     /// Which stream a username names, where the packet arrived, and whether by the credentials of
     /// before a restart.
     fn addressee(&self, input: &Received<'_>, username: &[u8]) -> Option<(usize, usize, bool)> {
+        if self.config.dialect == Dialect::MsIce1 {
+            return self.streams.iter().enumerate().find_map(|(index, stream)| {
+                let local = stream.local_at(input)?;
+                older::sender_at(stream, local, username).map(|_| (index, local, false))
+            });
+        }
         let end = username.iter().position(|octet| *octet == b':')?;
         let ufrag = username.get(..end)?;
         self.streams.iter().enumerate().find_map(|(index, stream)| {
@@ -222,6 +240,12 @@ impl Agent {
                 (previous == Some(ufrag)).then_some((index, local, true))
             }
         })
+    }
+
+    /// The older [MS-ICE]: whose check it is.
+    fn older_sender(&self, stream: usize, local: usize, message: &Message<'_>) -> Option<String> {
+        let this = self.streams.get(stream).filter(|_| self.config.dialect == Dialect::MsIce1)?;
+        older::sender_at(this, local, message.username()?)
     }
 
     fn key_of(&self, stream: usize, is_previous: bool) -> Option<IntegrityKey> {
@@ -244,6 +268,8 @@ impl Agent {
             // [MS-ICE2]: as every agent of the dialect does.
             reply.username(message.username().unwrap_or_default());
             reply.implementation_version(IMPLEMENTATION_VERSION);
+        } else if self.config.dialect == Dialect::MsIce1 {
+            reply.username(message.username().unwrap_or_default());
         }
         reply.sign(key);
         if reply.finish().is_err() {

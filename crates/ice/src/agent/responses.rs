@@ -1,10 +1,10 @@
 //! Answers to our own requests (RFC 8445 §7.2.5).
 
 use super::transactions::{Purpose, Transaction};
-use super::{Agent, FoundationKey};
+use super::{Agent, FoundationKey, older};
 use crate::pair::{PairState, Valid};
 use crate::{Candidate, CandidateKind, Dialect, InputError, Received, Role};
-use linkspan_stun::{Class, IntegrityError, Message};
+use linkspan_stun::{Class, IntegrityError, IntegrityKey, Message};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -32,10 +32,9 @@ impl Agent {
             Purpose::Gather { stream, .. } => (stream, true),
         };
         if !is_gathering {
-            let key = self.streams.get(stream).and_then(|stream| stream.remote.as_ref());
+            let key = self.response_key(stream, purpose).ok_or(InputError::NotMine)?;
             // RFC 8489 §9.1.4: a response that is not authentic was never received.
-            let key = &key.ok_or(InputError::NotMine)?.key;
-            message.verify_integrity(key).map_err(|_| InputError::Unauthenticated)?;
+            message.verify_integrity(&key).map_err(|_| InputError::Unauthenticated)?;
         }
         let transaction = self.transactions.swap_remove(index);
         if let Some(this) = self.streams.get_mut(stream).filter(|_| !is_gathering) {
@@ -56,6 +55,18 @@ impl Agent {
             Purpose::Check { .. } => self.handle_check_response(&transaction, input, message, now),
         }
         Ok(())
+    }
+
+    /// The key that the peer answers with.
+    fn response_key(&self, stream: usize, purpose: Purpose) -> Option<IntegrityKey> {
+        let this = self.streams.get(stream)?;
+        match (self.config.dialect, purpose) {
+            (Dialect::MsIce1, Purpose::Check { pair, .. }) => {
+                let remote = this.remotes.get(this.pairs.get(pair)?.remote)?;
+                older::key_of(&this.users, &remote.foundation)
+            }
+            _ => Some(this.remote.as_ref()?.key.clone()),
+        }
     }
 
     fn handle_check_response(
@@ -180,9 +191,15 @@ impl Agent {
             ..local.clone()
         };
         let transport = candidate.transport;
+        let is_older = self.config.dialect == Dialect::MsIce1;
+        let remote = this.pairs.get(pair).and_then(|pair| this.remotes.get(pair.remote));
+        let older = remote.filter(|_| is_older).map(|remote| remote.foundation.clone());
         let key =
             FoundationKey { kind: CandidateKind::Prflx, transport, base: base.ip(), server: None };
-        candidate.foundation = self.foundation(key).to_string();
+        candidate.foundation = match older {
+            Some(remote) => older::joined(&candidate.foundation, &remote),
+            None => self.foundation(key).to_string(),
+        };
         let this = self.streams.get_mut(stream)?;
         this.reflexives.push(candidate);
         Some(Valid::Reflexive(this.reflexives.len() - 1))

@@ -110,7 +110,7 @@ impl World {
         let credentials = side.agent.local_credentials(side.stream).clone();
         let candidates = side.agent.local_candidates(side.stream).to_vec();
         let (now, side) = (self.now, &mut self.sides[to]);
-        side.agent.set_remote(side.stream, credentials, candidates, now).unwrap();
+        super::tell(&mut side.agent, side.stream, credentials, candidates, now);
     }
 
     pub fn send(&mut self, side: usize, component: u16, data: &[u8]) {

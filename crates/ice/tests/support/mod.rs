@@ -11,8 +11,8 @@
 pub mod internet;
 
 use linkspan_ice::{
-    Agent, AgentConfig, Credentials, IceEvent, InputError, Received, Role, SelectedPair, StreamId,
-    Transport,
+    Agent, AgentConfig, Candidate, Credentials, IceEvent, InputError, Received, Role, SelectedPair,
+    StreamId, Transport,
 };
 use linkspan_testnet::{Link, Network};
 use std::net::SocketAddr;
@@ -73,8 +73,23 @@ pub fn signal(from: &Peer, to: &mut Peer, now: Instant) {
     for (a, b) in from.streams.iter().zip(to.streams.clone()) {
         let credentials: Credentials = from.agent.local_credentials(*a).clone();
         let candidates = from.agent.local_candidates(*a).to_vec();
-        to.agent.set_remote(b, credentials, candidates, now).unwrap();
+        tell(&mut to.agent, b, credentials, candidates, now);
     }
+}
+
+/// `set_remote` in every dialect.
+pub fn tell(
+    agent: &mut Agent,
+    stream: StreamId,
+    credentials: Credentials,
+    candidates: Vec<Candidate>,
+    now: Instant,
+) {
+    if !credentials.ufrag.is_empty() {
+        return agent.set_remote(stream, credentials, candidates, now).unwrap();
+    }
+    let with = |candidate| (candidate, credentials.pwd.clone());
+    agent.set_remote_older(stream, candidates.into_iter().map(with).collect(), now).unwrap();
 }
 
 pub struct World {
