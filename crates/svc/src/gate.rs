@@ -102,7 +102,7 @@ impl LossGate {
             if !matches!(nal.kind, NalType::Slice | NalType::IdrSlice) {
                 continue;
             }
-            let Ok((slice, sps)) = self.slices.read_header(nal.bytes, &self.sets) else {
+            let Ok((slice, sps)) = self.slices.read_front(nal.bytes, &self.sets) else {
                 picture.clean = false;
                 continue;
             };

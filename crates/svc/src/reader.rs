@@ -30,6 +30,8 @@ pub struct AccessUnitReader<'a> {
     /// Units read that may belong to the next access unit.
     held: Vec<StreamNal<'a>>,
     current: Vec<StreamNal<'a>>,
+    /// What a prefix NAL unit tells of the slice behind it.
+    prefix: Option<SvcExtension>,
     timestamp: u32,
     frame_ticks: u32,
 }
@@ -43,6 +45,7 @@ impl<'a> AccessUnitReader<'a> {
             splitter: Splitter::default(),
             held: Vec::new(),
             current: Vec::new(),
+            prefix: None,
             timestamp: 0,
             frame_ticks: 3_000,
         }
@@ -76,7 +79,7 @@ impl<'a> AccessUnitReader<'a> {
         self.current.clear();
         self.current.append(&mut self.held);
         for nal in self.nals.by_ref() {
-            let nal = StreamNal::new(nal);
+            let nal = StreamNal::new(nal, &mut self.prefix);
             match self.splitter.next(nal.located.bytes) {
                 Place::Held => self.held.push(nal),
                 Place::Same => {
@@ -94,13 +97,6 @@ impl<'a> AccessUnitReader<'a> {
         }
         if self.current.is_empty() {
             self.current.append(&mut self.held);
-        }
-        let mut prefix = None;
-        for nal in &mut self.current {
-            let told = nal.extension().or_else(|| prefix.filter(|_| nal.kind.is_vcl()));
-            nal.layer = told.map(SvcExtension::layer);
-            nal.discardable = told.is_some_and(|e| e.discardable);
-            prefix = told.filter(|_| nal.kind == NalType::Prefix);
         }
         self.splitter.number_streams(&mut self.current);
         &self.current
@@ -132,17 +128,22 @@ pub struct StreamNal<'a> {
 }
 
 impl<'a> StreamNal<'a> {
-    fn new(located: LocatedNal<'a>) -> Self {
+    /// `prefix` is what the NAL unit before it tells of it.
+    fn new(located: LocatedNal<'a>, prefix: &mut Option<SvcExtension>) -> Self {
         let kind = NalType::new(located.bytes.first().copied().unwrap_or(0));
-        Self { located, kind, layer: None, discardable: false, stream: 0 }
-    }
-
-    fn extension(&self) -> Option<SvcExtension> {
-        match self.kind {
-            NalType::Prefix | NalType::SliceExtension => {
-                SvcExtension::parse(self.located.bytes).ok()
-            }
+        let told = match kind {
+            NalType::Prefix => SvcExtension::parse(located.bytes).ok(),
+            NalType::SliceExtension => SvcExtension::parse(located.bytes).ok().or(*prefix),
+            kind if kind.is_vcl() => *prefix,
             _ => None,
+        };
+        *prefix = told.filter(|_| kind == NalType::Prefix);
+        Self {
+            located,
+            kind,
+            layer: told.map(SvcExtension::layer),
+            discardable: told.is_some_and(|e| e.discardable),
+            stream: 0,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::bounded::Bounded;
 use crate::error::ParseError;
 use crate::nal::{NalType, SvcExtension};
 use crate::params::{ParameterSets, Pps, Sps};
-use crate::slice::{InterLayer, SliceHeader, SliceType};
+use crate::slice::{Front, InterLayer, SliceHeader, SliceType};
 
 /// A slice header with everything in it that a rewriter needs.
 #[derive(Clone, Debug)]
@@ -73,7 +73,19 @@ impl SliceReader {
         sets: &'s ParameterSets,
     ) -> Result<(&SliceSyntax, &'s Sps), ParseError> {
         let (svc, body) = SliceHeader::split(nal)?;
-        let sps = self.syntax.read(nal, svc, BitReader::new(body), sets)?;
+        let (mut rest, pps, sps) = self.syntax.read_front(nal, svc, BitReader::new(body), sets)?;
+        self.syntax.read_end(&mut rest, pps, sps)?;
+        Ok((&self.syntax, sps))
+    }
+
+    /// Reads a slice header up to the marking, which is all that a list of references needs.
+    pub(crate) fn read_front<'s>(
+        &mut self,
+        nal: &[u8],
+        sets: &'s ParameterSets,
+    ) -> Result<(&SliceSyntax, &'s Sps), ParseError> {
+        let (svc, body) = SliceHeader::split(nal)?;
+        let (_, _, sps) = self.syntax.read_front(nal, svc, BitReader::new(body), sets)?;
         Ok((&self.syntax, sps))
     }
 
@@ -82,8 +94,9 @@ impl SliceReader {
         let (svc, body) = SliceHeader::split(nal)?;
         self.payload.clear();
         unescape(body, &mut self.payload);
-        self.syntax.read(nal, svc, BitReader::raw(&self.payload), sets)?;
-        Ok(())
+        let bits = BitReader::raw(&self.payload);
+        let (mut rest, pps, sps) = self.syntax.read_front(nal, svc, bits, sets)?;
+        self.syntax.read_end(&mut rest, pps, sps)
     }
 }
 
@@ -150,38 +163,45 @@ impl SliceSyntax {
             && self.inter_layer.scan == (0, 15)
     }
 
-    /// Reads a header in the place of the last one.
-    fn read<'s>(
+    /// Reads a header in the place of the last one, up to the marking.
+    fn read_front<'a, 's>(
         &mut self,
         nal: &[u8],
         svc: Option<SvcExtension>,
-        bits: BitReader<'_>,
+        bits: BitReader<'a>,
         sets: &'s ParameterSets,
-    ) -> Result<&'s Sps, ParseError> {
+    ) -> Result<(BitReader<'a>, &'s Pps, &'s Sps), ParseError> {
         let front = SliceHeader::read_from(nal, svc, bits, sets)?;
-        let (header, mut rest, pps, sps) = (front.header, front.rest, front.pps, front.sps);
-        let r = &mut rest;
+        let Front { header, rest: mut r, pps, sps, frame_num, idr_pic_id } = front;
         self.header = header;
         self.active = [pps.num_ref_idx_l0, pps.num_ref_idx_l1];
         self.modifications.iter_mut().for_each(Bounded::clear);
         self.marking.clear();
         self.cabac = pps.cabac;
         self.inter_layer = InterLayer::default();
-        let (frame_num, idr_pic_id) = (front.frame_num, front.idr_pic_id);
         self.at = Positions { frame_num, idr_pic_id, ..Positions::default() };
-        let extension = sps.svc.filter(|_| svc.is_some());
-        let predicted = svc.is_some_and(|e| !e.no_inter_layer_pred);
         if svc.is_none_or(|e| e.qid == 0) {
-            self.read_references(r)?;
-            self.read_weights(r, pps, sps, predicted)?;
+            self.read_references(&mut r)?;
+            let predicted = svc.is_some_and(|e| !e.no_inter_layer_pred);
+            self.read_weights(&mut r, pps, sps, predicted)?;
             let from = r.position();
             if header.ref_idc != 0 {
-                self.read_marking(r)?;
+                self.read_marking(&mut r)?;
             }
             self.at.marking = (from, r.position());
-            if header.ref_idc != 0 && extension.is_some_and(|e| !e.slice_header_restriction) {
-                self.skip_base_marking(r)?;
-            }
+        }
+        Ok((r, pps, sps))
+    }
+
+    /// Reads what stands behind the marking.
+    fn read_end(&mut self, r: &mut BitReader<'_>, pps: &Pps, sps: &Sps) -> Result<(), ParseError> {
+        let header = self.header;
+        let extension = sps.svc.filter(|_| header.svc.is_some());
+        if header.ref_idc != 0
+            && header.svc.is_some_and(|e| e.qid == 0)
+            && extension.is_some_and(|e| !e.slice_header_restriction)
+        {
+            self.skip_base_marking(r)?;
         }
         skip_quantisation(r, header.slice_type, pps, sps)?;
         if let Some(extension) = extension {
@@ -190,7 +210,7 @@ impl SliceSyntax {
             self.at.scalable[1] = (from, r.position());
         }
         self.at.data = r.position();
-        Ok(sps)
+        Ok(())
     }
 
     fn read_references(&mut self, r: &mut BitReader<'_>) -> Result<(), ParseError> {

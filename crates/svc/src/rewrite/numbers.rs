@@ -63,7 +63,7 @@ impl Renumberer {
         if !kept && nal.first().is_none_or(|first| first & 0x60 == 0) {
             return false;
         }
-        let Ok((slice, sps)) = self.slices.read_header(nal, sets) else { return false };
+        let Ok((slice, sps)) = self.slices.read_front(nal, sets) else { return false };
         let header = slice.header;
         self.marking.copy_from(&slice.marking);
         if header.idr {
