@@ -26,9 +26,9 @@ struct Derived {
     rate: u32,
     header: bool,
     rtcp: bool,
-    current: (u64, SessionKeys),
+    current: (u64, Box<SessionKeys>),
     /// The keys used before: packets reordered across a derivation need both.
-    previous: Option<Box<(u64, SessionKeys)>>,
+    previous: Option<(u64, Box<SessionKeys>)>,
 }
 
 impl KeySet {
@@ -155,22 +155,19 @@ impl Derived {
     #[cold]
     fn derived_at(&mut self, quotient: u64) -> Option<&SessionKeys> {
         if self.current.0 != quotient {
-            if self.previous.as_ref().is_none_or(|previous| previous.0 != quotient) {
-                let kdf = Kdf::new(self.provider, self.master.as_ref()?)?;
-                let made = (quotient, make(&kdf, quotient, (self.rtcp, self.header))?);
-                match &mut self.previous {
-                    Some(previous) => **previous = made,
-                    none => *none = Some(Box::new(made)),
+            let other = match self.previous.take() {
+                Some(previous) if previous.0 == quotient => previous,
+                _ => {
+                    let kdf = Kdf::new(self.provider, self.master.as_ref()?)?;
+                    (quotient, make(&kdf, quotient, (self.rtcp, self.header))?)
                 }
-            }
-            if let Some(previous) = &mut self.previous {
-                core::mem::swap(&mut self.current, previous);
-            }
+            };
+            self.previous = Some(core::mem::replace(&mut self.current, other));
         }
         Some(&self.current.1)
     }
 }
 
-fn make(kdf: &Kdf<'_>, quotient: u64, (rtcp, header): (bool, bool)) -> Option<SessionKeys> {
+fn make(kdf: &Kdf<'_>, quotient: u64, (rtcp, header): (bool, bool)) -> Option<Box<SessionKeys>> {
     if rtcp { SessionKeys::rtcp(kdf, quotient) } else { SessionKeys::rtp(kdf, quotient, header) }
 }

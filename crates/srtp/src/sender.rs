@@ -156,7 +156,9 @@ impl Sender {
                 let clear = if self.options.encrypt_rtp { clear } else { len };
                 let (head, body) = packet.split_at_mut(clear);
                 gcm.seal(nonce, head, body, tag).ok_or(ProtectError::Cipher)?;
-                write_mki(mki, mki_field);
+                if !mki_field.is_empty() {
+                    write_mki(mki, mki_field);
+                }
             }
             Session::Cm { .. } | Session::Null { .. } => {}
         }

@@ -1,5 +1,5 @@
 use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
-use aes::{Aes128, Aes192, Aes256};
+use aes::{Aes128Enc, Aes192Enc, Aes256Enc};
 
 use super::key_stream::{KeyStreams, Piece};
 use crate::provider::{CounterMode, CryptoProvider};
@@ -10,9 +10,9 @@ use crate::provider::{CounterMode, CryptoProvider};
 /// would cost a tenth of a short packet's time.
 #[allow(clippy::large_enum_variant, reason = "one per key, never moved around")]
 pub(crate) enum AesCm {
-    Aes128(Aes128),
-    Aes192(Aes192),
-    Aes256(Aes256),
+    Aes128(Aes128Enc),
+    Aes192(Aes192Enc),
+    Aes256(Aes256Enc),
     Provided(Box<dyn CounterMode>),
 }
 
@@ -23,9 +23,9 @@ impl AesCm {
             return Some(Self::Provided(provided));
         }
         match key.len() {
-            16 => Aes128::new_from_slice(key).ok().map(Self::Aes128),
-            24 => Aes192::new_from_slice(key).ok().map(Self::Aes192),
-            32 => Aes256::new_from_slice(key).ok().map(Self::Aes256),
+            16 => Aes128Enc::new_from_slice(key).ok().map(Self::Aes128),
+            24 => Aes192Enc::new_from_slice(key).ok().map(Self::Aes192),
+            32 => Aes256Enc::new_from_slice(key).ok().map(Self::Aes256),
             _ => None,
         }
     }

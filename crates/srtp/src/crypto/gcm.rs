@@ -23,18 +23,18 @@ impl Gcm {
     #[inline(always)]
     pub(crate) fn seal(
         &self,
-        iv: [u8; 12],
+        nonce: u128,
         aad: &[u8],
         data: &mut [u8],
         tag: &mut [u8; 16],
     ) -> Option<()> {
         match self {
             Self::Ring(key) => {
-                let nonce = Nonce::assume_unique_for_key(iv);
+                let nonce = Nonce::assume_unique_for_key(octets(nonce));
                 let sealed = key.seal_in_place_separate_tag(nonce, Aad::from(aad), data).ok()?;
                 *tag = *sealed.as_ref().first_chunk()?;
             }
-            Self::Provided(key) => *tag = key.seal(iv, aad, data)?,
+            Self::Provided(key) => *tag = key.seal(octets(nonce), aad, data)?,
         }
         Some(())
     }
@@ -42,13 +42,20 @@ impl Gcm {
     /// Decrypts `data`, whose last 16 octets are the tag, in place. `None` when the tag is wrong;
     /// the data is worthless then.
     #[inline(always)]
-    pub(crate) fn open(&self, iv: [u8; 12], aad: &[u8], data: &mut [u8]) -> Option<()> {
+    pub(crate) fn open(&self, nonce: u128, aad: &[u8], data: &mut [u8]) -> Option<()> {
         match self {
             Self::Ring(key) => {
-                let nonce = Nonce::assume_unique_for_key(iv);
+                let nonce = Nonce::assume_unique_for_key(octets(nonce));
                 key.open_in_place(nonce, Aad::from(aad), data).ok().map(|_| ())
             }
-            Self::Provided(key) => key.open(iv, aad, data).then_some(()),
+            Self::Provided(key) => key.open(octets(nonce), aad, data).then_some(()),
         }
     }
+}
+
+/// The low 96 bits.
+#[inline(always)]
+fn octets(nonce: u128) -> [u8; 12] {
+    let [_, _, _, _, octets @ ..] = nonce.to_be_bytes();
+    octets
 }

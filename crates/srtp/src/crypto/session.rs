@@ -3,7 +3,8 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::{AesCm, Gcm, HmacSha1, Kdf, Label, Mac};
 use crate::Suite;
 
-/// Session keys of one master key, for RTP or for RTCP.
+/// Session keys of one master key, for RTP or for RTCP. Boxed at once: each move of a key leaves a
+/// copy behind, and takes time.
 pub(crate) struct SessionKeys {
     pub(crate) session: Session,
     /// Encryption of header extensions (RFC 6904), where that is on.
@@ -21,7 +22,7 @@ pub(crate) enum Session {
 
 impl SessionKeys {
     /// Derives the keys for RTP.
-    pub(crate) fn rtp(kdf: &Kdf<'_>, quotient: u64, header: bool) -> Option<Self> {
+    pub(crate) fn rtp(kdf: &Kdf<'_>, quotient: u64, header: bool) -> Option<Box<Self>> {
         let labels = [Label::RtpEncryption, Label::RtpAuthentication, Label::RtpSalt];
         let mut keys = Self::derive(kdf, quotient, labels)?;
         if header {
@@ -39,7 +40,7 @@ impl SessionKeys {
     }
 
     /// Derives the keys for RTCP.
-    pub(crate) fn rtcp(kdf: &Kdf<'_>, quotient: u64) -> Option<Self> {
+    pub(crate) fn rtcp(kdf: &Kdf<'_>, quotient: u64) -> Option<Box<Self>> {
         let labels = [Label::RtcpEncryption, Label::RtcpAuthentication, Label::RtcpSalt];
         Self::derive(kdf, quotient, labels)
     }
@@ -50,19 +51,19 @@ impl SessionKeys {
         self.salt ^ (u128::from(ssrc) << 64) ^ (u128::from(index) << 16)
     }
 
-    /// The nonce of RFC 7714 §8.1 and §9.1: 16 zero bits, SSRC, 48 bits of index, XOR salt.
+    /// The nonce of RFC 7714 §8.1 and §9.1: 16 zero bits, SSRC, 48 bits of index, XOR salt. A
+    /// number of 96 bits: it goes to the cipher in registers.
     #[inline(always)]
-    pub(crate) fn nonce(&self, ssrc: u32, index: u64) -> [u8; 12] {
+    pub(crate) fn nonce(&self, ssrc: u32, index: u64) -> u128 {
         Self::nonce_of(self.salt, ssrc, index)
     }
 
     #[inline(always)]
-    pub(super) fn nonce_of(salt: u128, ssrc: u32, index: u64) -> [u8; 12] {
-        let iv = (salt >> 32) ^ (u128::from(ssrc) << 48) ^ u128::from(index);
-        iv.to_be_bytes().last_chunk().copied().unwrap_or_default()
+    pub(super) fn nonce_of(salt: u128, ssrc: u32, index: u64) -> u128 {
+        (salt >> 32) ^ (u128::from(ssrc) << 48) ^ u128::from(index)
     }
 
-    fn derive(kdf: &Kdf<'_>, quotient: u64, labels: [Label; 3]) -> Option<Self> {
+    fn derive(kdf: &Kdf<'_>, quotient: u64, labels: [Label; 3]) -> Option<Box<Self>> {
         let [encryption, authentication, salting] = labels;
         let (suite, provider) = (kdf.master.suite(), kdf.provider);
         let mut salt_octets = Zeroizing::new([0u8; 14]);
@@ -73,24 +74,21 @@ impl SessionKeys {
         let mut key_octets = Zeroizing::new([0u8; 32]);
         let (key, _) = key_octets.split_at_mut(suite.key_len());
         kdf.derive(encryption, quotient, key);
-        if suite.is_aead() {
-            return Some(Self {
-                session: Session::Gcm(Gcm::new(provider, key)?),
-                header: None,
-                salt,
-            });
-        }
-        let mut mac_key = Zeroizing::new([0u8; 20]);
-        kdf.derive(authentication, quotient, &mut *mac_key);
-        let mac = match provider.hmac_sha1(&mac_key) {
-            Some(provided) => Mac::Provided(provided),
-            None => Mac::Own(HmacSha1::new(&mac_key)),
+        let session = if suite.is_aead() {
+            Session::Gcm(Gcm::new(provider, key)?)
+        } else {
+            let mut mac_key = Zeroizing::new([0u8; 20]);
+            kdf.derive(authentication, quotient, &mut *mac_key);
+            let mac = match provider.hmac_sha1(&mac_key) {
+                Some(provided) => Mac::Provided(provided),
+                None => Mac::Own(HmacSha1::new(&mac_key)),
+            };
+            match suite {
+                Suite::NullHmacSha1_80 => Session::Null { mac },
+                _ => Session::Cm { aes: AesCm::new(provider, key)?, mac },
+            }
         };
-        let session = match suite {
-            Suite::NullHmacSha1_80 => Session::Null { mac },
-            _ => Session::Cm { aes: AesCm::new(provider, key)?, mac },
-        };
-        Some(Self { session, header: None, salt })
+        Some(Box::new(Self { session, header: None, salt }))
     }
 }
 
