@@ -15,6 +15,7 @@ use std::time::Duration;
 use linkspan_gateway::{DropReason, Side, StreamKind};
 use linkspan_svc::{ExtractOptions, extract};
 use linkspan_testnet::Link;
+use world::endpoint::behaviour::{media_file, numbered, pictures};
 use world::{Behaviour, World, config};
 
 const LYNC_TO_STANDARD: &str = "sip:room7@video.example.test";
@@ -431,7 +432,7 @@ fn a_receiver_of_mode_0_gets_what_fits_and_the_rest_is_counted() {
 
     // One slice a picture does not.
     let mut lync = Behaviour::of(Side::Lync);
-    lync.picture = world::endpoint::pictures(&world::endpoint::media_file("standard-640x360.264"));
+    lync.picture = pictures(&media_file("standard-640x360.264"));
     let mut world = World::new(20, config(), lync, standard, Link::default());
     call(&mut world, Side::Lync, 8);
     assert!(dropped(&world, DropReason::OversizeNal) > 10, "{:#?}", world.tail());
@@ -620,7 +621,7 @@ fn reports_come_every_five_seconds_also_on_hold() {
 /// A Lync client whose temporal layers have numbers and sources of their own, 30 pictures a second.
 fn layered() -> Behaviour {
     let mut lync = Behaviour::of(Side::Lync);
-    lync.picture = world::endpoint::numbered(&lync.picture);
+    lync.picture = numbered(&lync.picture);
     lync.source_per_layer = true;
     lync.interval = Duration::from_millis(33);
     lync
