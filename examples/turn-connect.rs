@@ -185,7 +185,11 @@ impl Session {
                 self.is_bound = true;
                 Ok(())
             }
-            ClientEvent::PermissionCreated { .. } => Ok(()),
+            ClientEvent::PermissionCreated { peer } => {
+                self.report.text(format!("waiting for {peer}"));
+                self.report.json(&json!({ "event": "waiting", "peer": peer.to_string() }));
+                Ok(())
+            }
             other => Err(io::Error::other(format!("{other:?}"))),
         }
     }

@@ -124,6 +124,7 @@ if sys.argv[1] == "connect":
     peer = socket.create_connection((sys.argv[2], int(sys.argv[3])))
 else:
     listener = socket.create_server((sys.argv[2], int(sys.argv[3])))
+    print("ready", flush=True)
     peer = listener.accept()[0]
 while octets := peer.recv(4096):
     peer.sendall(octets.upper())
@@ -135,15 +136,14 @@ tcp_through() {
     rm -rf "$out"
     mkdir -p "$out"
     ours=(timeout 25 ip netns exec "$ns-a" "$target/turn-connect" --json --server 10.98.1.1:3478 --user lab:labsecret --send "hello there" --expect "HELLO THERE")
-    timeout 25 ip netns exec "$ns-b" python3 -c "$capitals" listen 10.98.2.2 9000 2>/dev/null &
+    timeout 25 ip netns exec "$ns-b" python3 -c "$capitals" listen 10.98.2.2 9000 >"$out/peer.log" 2>/dev/null &
     peer=$!
-    sleep 0.5
+    wait_for "$out/peer.log" ready 10
     "${ours[@]}" --peer 10.98.2.2:9000 >"$out/out.jsonl" || status=1
     kill $peer 2>/dev/null || true
     "${ours[@]}" --accept 10.98.2.2 >"$out/in.jsonl" &
     local client=$!
-    wait_for "$out/in.jsonl" allocated 5
-    sleep 0.3
+    wait_for "$out/in.jsonl" waiting 10
     relayed=$(sed -n 's/.*"relayed":"[^"]*:\([0-9]*\)".*/\1/p' "$out/in.jsonl")
     timeout 25 ip netns exec "$ns-b" python3 -c "$capitals" connect 10.98.1.1 "$relayed" 2>/dev/null &
     peer=$!
