@@ -6,7 +6,7 @@ mod config;
 mod deadlines;
 mod dialling;
 mod event;
-#[cfg(feature = "__fuzz")]
+#[cfg(any(test, feature = "__fuzz"))]
 pub mod fuzz;
 mod gateway;
 mod id;

@@ -6,7 +6,7 @@ mod candidate;
 mod config;
 mod error;
 mod event;
-#[cfg(feature = "__fuzz")]
+#[cfg(any(test, feature = "__fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod limits;

@@ -10,7 +10,7 @@ mod dialect;
 mod error;
 mod fingerprint;
 mod framing;
-#[cfg(feature = "__fuzz")]
+#[cfg(any(test, feature = "__fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod getters;
