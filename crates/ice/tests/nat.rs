@@ -324,8 +324,10 @@ fn is_relayed(pair: &SelectedPair) -> bool {
 /// RTP and RTCP.
 const COMPONENTS: u16 = 2;
 
-fn seeds() -> u64 {
-    std::env::var("NAT_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(2)
+/// Two, and one of the older dialect, so that an ordinary run stays short.
+fn seeds(dialect: Dialect) -> u64 {
+    let ordinary = if dialect == Dialect::MsIce1 { 1 } else { 2 };
+    std::env::var("NAT_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(ordinary)
 }
 
 fn run(dialect: Dialect, loss: f64) {
@@ -333,7 +335,7 @@ fn run(dialect: Dialect, loss: f64) {
     for left in PLACES {
         for right in PLACES {
             for has_turn in [false, true] {
-                for seed in 0..seeds() {
+                for seed in 0..seeds(dialect) {
                     let case = Case { left, right, has_turn, dialect, loss, seed };
                     count += 1;
                     match case.outcome() {
