@@ -161,7 +161,7 @@ pub fn server(script: &[u8]) {
                 }
                 ServerEvent::Close { connection } => peers.retain(|one| *one != connection),
                 ServerEvent::Join { connection, .. } => assert!(peers.contains(&connection)),
-                ServerEvent::Moved { from, to } => assert_ne!(from, to),
+                ServerEvent::Moved { .. } => {}
                 ServerEvent::Allocated { .. } | ServerEvent::Ended { .. } => {}
             }
         }

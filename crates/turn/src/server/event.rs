@@ -60,7 +60,7 @@ pub enum ServerEvent {
         /// Addresses that its peers see.
         relayed: Vec<SocketAddr>,
     },
-    /// A client goes on with its allocation from another address.
+    /// A client goes on with its allocation from another address, or over another transport.
     Moved {
         /// Where it was.
         from: SocketAddr,

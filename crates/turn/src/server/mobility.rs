@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::requests::{BAD_REQUEST, MISMATCH};
 use super::{FiveTuple, Refusal, ServerEvent, TurnServer};
-use crate::Received;
+use crate::{Received, Transport};
 
 /// The allocations that tickets name. A ticket is a number that nobody guesses: what it stands for
 /// stays here.
@@ -71,7 +71,12 @@ impl TurnServer {
         }
         let id = *self.tickets.allocations.get(ticket).ok_or(BAD_REQUEST)?;
         let other = self.clients.get(&FiveTuple::of(received)).is_some_and(|one| *one != id);
-        let is_live = self.allocations.get(&id).is_some_and(|allocation| allocation.is_live());
+        let found = self.allocations.get(&id).ok_or(MISMATCH)?;
+        // RFC 6062 §4.1: a TCP allocation needs TCP to the server
+        if found.protocol() == Transport::Tcp && received.transport != Transport::Tcp {
+            return Err(BAD_REQUEST);
+        }
+        let is_live = found.is_live();
         if other || !is_live { Err(MISMATCH) } else { Ok(id) }
     }
 
