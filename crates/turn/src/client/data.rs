@@ -30,13 +30,13 @@ impl TurnClient {
     }
 
     /// Sends data to a peer in one packet that nobody on the way may fragment, to find out what
-    /// fits (RFC 8656 §14). [`ClientEvent::Icmp`] may follow when it does not.
+    /// fits (RFC 8656 §14). [`ClientEvent::Icmp`](crate::ClientEvent::Icmp) may follow when it does not.
     ///
     /// # Errors
     ///
     /// [`VerbError`] without an allocation or permission, or when the data are too long;
     /// [`VerbError::Transport`] when the server was not asked whether it can
-    /// ([`ClientConfig::dont_fragment`]).
+    /// ([`ClientConfig::dont_fragment`](crate::ClientConfig::dont_fragment)).
     pub fn send_unfragmented(&mut self, peer: SocketAddr, data: &[u8]) -> Result<(), VerbError> {
         self.check_relayed(Transport::Udp)?;
         self.check_peer(peer)?;
