@@ -29,8 +29,8 @@ pub(super) struct Stream {
     pub(super) audio: Rewriter,
     /// Video that goes out.
     pub(super) output: VideoOutput,
-    /// Video that comes in.
-    pub(super) video: Option<VideoPath>,
+    /// Video that comes in: large, and audio has none.
+    pub(super) video: Option<Box<VideoPath>>,
     /// When the engine began, from which video counts its ticks.
     began: Instant,
     pub(super) dtmf: DtmfReceiver,
@@ -163,9 +163,10 @@ impl Stream {
         let stopped = self.takes() && !agreed.receives;
         if self.kind == StreamKind::Video {
             let codec = agreed.formats.first().map(|f| f.codec);
-            if codec != self.video.as_ref().map(VideoPath::codec) {
+            if codec != self.video.as_deref().map(VideoPath::codec) {
                 let most = agreed.access_unit_octets;
-                self.video = codec.map(|codec| VideoPath::new(codec, most, self.began, now));
+                self.video =
+                    codec.map(|codec| Box::new(VideoPath::new(codec, most, self.began, now)));
             }
             if started && agreed.feedback.source_request {
                 self.source_request.start(now);
@@ -296,7 +297,7 @@ impl Stream {
         } else {
             [None; 2]
         };
-        let video = self.video.as_ref().and_then(VideoPath::poll_timeout);
+        let video = self.video.as_deref().and_then(VideoPath::poll_timeout);
         requests
             .into_iter()
             .chain([video, self.drops.due, self.transport.poll_timeout()])
