@@ -28,7 +28,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
-use tokio_rustls::rustls::pki_types::ServerName;
 
 /// Connects one ICE agent, sends data on each component, and reports the pairs.
 ///
@@ -447,11 +446,7 @@ fn relay_path(arguments: &Arguments) -> io::Result<HashMap<SocketAddr, RelayPath
     let path = match (arguments.turn_transport.as_str(), &arguments.turn_ca) {
         ("tls", Some(ca)) => {
             let tls = Tls::new(None, read_roots(ca)?, false)?;
-            let name = match arguments.turn_name.clone() {
-                Some(name) => ServerName::try_from(name).map_err(io::Error::other)?,
-                None => ServerName::from(address.ip()),
-            };
-            RelayPath::Tls(tls.connector().clone(), name)
+            RelayPath::tls(&tls, address, arguments.turn_name.as_deref())?
         }
         _ if arguments.ms_turn => RelayPath::Microsoft,
         _ => RelayPath::Tcp,

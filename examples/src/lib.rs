@@ -19,6 +19,7 @@ mod seed;
 mod sip_net;
 mod tap;
 mod tls;
+mod turn_framer;
 
 pub use audio::{
     PACKET_OCTETS, SAMPLE_RATE_HZ, linear_from_ulaw, read_wav, synthesise, ulaw_from_linear,
@@ -41,3 +42,4 @@ pub use seed::{fresh_seed, random_octets};
 pub use sip_net::{SipInput, SipNet};
 pub use tap::{Seen, Tap};
 pub use tls::{Authority, Identity, Tls, read_roots};
+pub use turn_framer::TurnFramer;

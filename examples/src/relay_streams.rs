@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use linkspan_turn::{StreamFramer, ms};
+use linkspan_turn::ms;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Handle;
@@ -17,7 +17,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::fresh_seed;
+use crate::turn_framer::TurnFramer;
+use crate::{Tls, fresh_seed};
 
 /// How a TURN server is spoken to over a connection.
 #[derive(Clone)]
@@ -28,6 +29,21 @@ pub enum RelayPath {
     Tls(TlsConnector, ServerName<'static>),
     /// [MS-TURN] over TCP, behind its pseudo-TLS handshake.
     Microsoft,
+}
+
+impl RelayPath {
+    /// RFC 8656 over TLS to `address`; its certificate must carry `name`, or without one the address.
+    ///
+    /// # Errors
+    ///
+    /// A name that is none.
+    pub fn tls(tls: &Tls, address: SocketAddr, name: Option<&str>) -> io::Result<Self> {
+        let name = match name {
+            Some(name) => ServerName::try_from(name.to_owned()).map_err(io::Error::other)?,
+            None => ServerName::from(address.ip()),
+        };
+        Ok(Self::Tls(tls.connector().clone(), name))
+    }
 }
 
 impl core::fmt::Debug for RelayPath {
@@ -112,14 +128,16 @@ async fn run(
     let mut stream = timeout(PATIENCE, connect(local, remote)).await??;
     let give = |message| deliver((local, remote, Some(message)));
     match path {
-        RelayPath::Tcp => exchange(stream, Framer::Standard(<_>::default()), outgoing, give).await,
+        RelayPath::Tcp => {
+            exchange(stream, TurnFramer::Standard(<_>::default()), outgoing, give).await
+        }
         RelayPath::Tls(connector, name) => {
             let stream = timeout(PATIENCE, connector.connect(name, stream)).await??;
-            exchange(stream, Framer::Standard(<_>::default()), outgoing, give).await
+            exchange(stream, TurnFramer::Standard(<_>::default()), outgoing, give).await
         }
         RelayPath::Microsoft => {
             timeout(PATIENCE, shake_hands(&mut stream)).await??;
-            exchange(stream, Framer::Microsoft(<_>::default()), outgoing, give).await
+            exchange(stream, TurnFramer::Microsoft(<_>::default()), outgoing, give).await
         }
     }
 }
@@ -143,7 +161,7 @@ async fn shake_hands(stream: &mut TcpStream) -> io::Result<()> {
 /// Runs until either side ends: nobody sends any more, or the server has closed.
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite,
-    mut framer: Framer,
+    mut framer: TurnFramer,
     mut outgoing: mpsc::Receiver<Bytes>,
     give: impl Fn(Bytes),
 ) -> io::Result<()> {
@@ -162,37 +180,15 @@ async fn exchange(
             if reader.read_buf(&mut buffer).await? == 0 {
                 return Ok(());
             }
-            framer.take(&buffer, &give)?;
+            framer.push(&buffer)?;
+            while let Some(message) = framer.poll_frame()? {
+                give(message);
+            }
         }
     };
     tokio::select! {
         done = writing => done,
         done = reading => done,
-    }
-}
-
-enum Framer {
-    Standard(StreamFramer),
-    Microsoft(ms::StreamFramer),
-}
-
-impl Framer {
-    fn take(&mut self, octets: &[u8], give: &impl Fn(Bytes)) -> io::Result<()> {
-        match self {
-            Self::Standard(framer) => {
-                framer.push(octets).map_err(io::Error::other)?;
-                while let Some(frame) = framer.poll_frame().map_err(io::Error::other)? {
-                    give(frame);
-                }
-            }
-            Self::Microsoft(framer) => {
-                framer.push(octets).map_err(io::Error::other)?;
-                while let Some(frame) = framer.poll_frame().map_err(io::Error::other)? {
-                    give(frame);
-                }
-            }
-        }
-        Ok(())
     }
 }
 

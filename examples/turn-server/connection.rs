@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use linkspan_examples::fresh_seed;
+use linkspan_examples::{TurnFramer, fresh_seed};
 use linkspan_turn::{StreamFramer, ms};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -47,7 +47,7 @@ pub(crate) async fn serve(
                 None => return, // nothing that this server reads
                 Some(None) => {}
                 Some(Some(joined)) => {
-                    let Framing::Standard(framer) = framing else { return };
+                    let Framing::Known(TurnFramer::Standard(framer)) = framing else { return };
                     return core.copy_to_peer(joined, &framer.into_rest(), &mut reader).await;
                 }
             }
@@ -63,11 +63,14 @@ pub(crate) async fn serve(
 enum Framing {
     /// What came so far does not tell yet.
     Unknown(Vec<u8>),
-    Standard(StreamFramer),
-    Microsoft(ms::StreamFramer),
+    Known(TurnFramer),
 }
 
 impl Framing {
+    fn microsoft() -> Self {
+        Self::Known(TurnFramer::Microsoft(ms::StreamFramer::default()))
+    }
+
     /// `None` when the connection is to be closed.
     fn take(
         &mut self,
@@ -89,33 +92,25 @@ impl Framing {
                     ms::is_client_hello(&octets).then_some(())?;
                     let hello = ms::server_hello(fresh_seed().ok()?, fresh_seed().ok()?);
                     sender.try_send(Bytes::copy_from_slice(&hello)).ok()?;
-                    *self = Self::Microsoft(ms::StreamFramer::default());
+                    *self = Self::microsoft();
                     let rest = octets.get(ms::CLIENT_HELLO_LEN..)?;
                     return self.take(rest, core, sender, local, remote);
                 }
                 Some(2 | 3) if core.has_ms() => {
-                    *self = Self::Microsoft(ms::StreamFramer::default());
+                    *self = Self::microsoft();
                 }
-                Some(0 | 1 | 0x40..0x80) => *self = Self::Standard(StreamFramer::default()),
+                Some(0 | 1 | 0x40..0x80) => {
+                    *self = Self::Known(TurnFramer::Standard(StreamFramer::default()));
+                }
                 _ => return None,
             }
             return self.take(&octets, core, sender, local, remote);
         }
-        match self {
-            Self::Unknown(_) => {}
-            Self::Standard(framer) => {
-                framer.push(octets).ok()?;
-                while let Some(frame) = framer.poll_frame().ok()? {
-                    if let Some(joined) = core.frame(local, remote, &frame) {
-                        return Some(Some(joined));
-                    }
-                }
-            }
-            Self::Microsoft(framer) => {
-                framer.push(octets).ok()?;
-                while let Some(frame) = framer.poll_frame().ok()? {
-                    core.frame(local, remote, &frame);
-                }
+        let Self::Known(framer) = self else { return Some(None) };
+        framer.push(octets).ok()?;
+        while let Some(frame) = framer.poll_frame().ok()? {
+            if let Some(joined) = core.frame(local, remote, &frame) {
+                return Some(Some(joined));
             }
         }
         Some(None)

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use crate::reorder::{MAX_DROPOUT, MAX_MISORDER};
 use crate::{ReorderError, Reordered, SequenceNumber};
 
 /// Plays packets in order and evenly, however unevenly they come: a jitter buffer.
@@ -275,9 +276,6 @@ const DRIFT: i64 = 2048;
 const IMPLAUSIBLE: Duration = Duration::from_secs(2);
 /// No delay is longer.
 const LONGEST: Duration = Duration::from_secs(10);
-// RFC 3550 A.1: how far a believable packet lies behind or ahead.
-const MAX_MISORDER: i16 = 3000;
-const MAX_DROPOUT: i16 = 16_384;
 
 #[cfg(test)]
 mod tests;

@@ -264,8 +264,8 @@ impl<T> ReorderBuffer<T> {
 }
 
 // RFC 3550 A.1: how far a believable packet lies behind or ahead.
-const MAX_MISORDER: i16 = 3000;
-const MAX_DROPOUT: i16 = 16_384;
+pub(crate) const MAX_MISORDER: i16 = 3000;
+pub(crate) const MAX_DROPOUT: i16 = 16_384;
 
 #[cfg(test)]
 mod tests {

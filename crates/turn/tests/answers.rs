@@ -6,25 +6,17 @@
     reason = "helpers of tests stop at what they did not expect"
 )]
 
-use std::net::SocketAddr;
+mod support;
+
 use std::time::Instant;
 
 use linkspan_turn::{
-    AllocateError, ClientConfig, ClientEvent, Credentials, IcmpError, InputError, Received,
-    RelayAddress, RequestError, ServerConfig, ServerEvent, Transmit, TurnClient, TurnServer,
-    VerbError,
+    AllocateError, ClientConfig, ClientEvent, Credentials, IcmpError, InputError, RelayAddress,
+    RequestError, ServerConfig, ServerEvent, TurnClient, TurnServer, VerbError,
 };
+use support::{address, arrived};
 
 const PEER: &str = "203.0.113.7:6000";
-
-fn address(text: &str) -> SocketAddr {
-    text.parse().unwrap()
-}
-
-fn arrived(sent: &Transmit) -> Received<'_> {
-    let (local, remote) = (sent.remote, sent.local);
-    Received { transport: sent.transport, local, remote, payload: &sent.payload }
-}
 
 /// Packets between the two until there are none; the client's last event.
 fn settle(client: &mut TurnClient, server: &mut TurnServer, now: Instant) -> Option<ClientEvent> {

@@ -6,7 +6,8 @@
     reason = "helpers of tests stop at what they did not expect"
 )]
 
-use std::net::SocketAddr;
+mod support;
+
 use std::time::Instant;
 
 use linkspan_stun::{
@@ -17,10 +18,7 @@ use linkspan_turn::{
     AllocateError, ClientConfig, ClientEvent, Credentials, Received, RelayAddress, RequestError,
     ServerConfig, ServerEvent, Transmit, Transport, TurnClient, TurnServer,
 };
-
-fn address(text: &str) -> SocketAddr {
-    text.parse().unwrap()
-}
+use support::{address, server_config};
 
 /// An allocation, or what became of it: the packets of both directions, those to the client after
 /// `tamper`, and the client's event.
@@ -30,10 +28,7 @@ fn exchange(
     tamper: impl Fn(&Message<'_>) -> Option<Vec<u8>>,
 ) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, ClientEvent) {
     let mut now = Instant::now();
-    let mut config = ServerConfig::new("example.org");
-    config.users.add(Credentials::new("user", "secret"));
-    config.listeners.push(address("198.51.100.1:3478"));
-    config.relays.push(RelayAddress::new(address("198.51.100.1:0").ip()));
+    let mut config = server_config();
     configure(&mut config);
     let mut server = TurnServer::new(config, [1; 32], now);
     let config =

@@ -5,6 +5,8 @@
     reason = "helpers of tests stop at what they did not expect"
 )]
 
+mod support;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -12,21 +14,12 @@ use linkspan_stun::{
     AttributeType, Class, Dialect, IntegrityKey, Message, MessageBuilder, Method, TransactionId,
 };
 use linkspan_turn::{
-    ClientConfig, ClientEvent, Credentials, Received, RelayAddress, ServerConfig, ServerEvent,
-    Transmit, Transport, TurnClient, TurnServer, VerbError,
+    ClientConfig, ClientEvent, Credentials, Received, ServerConfig, ServerEvent, Transport,
+    TurnClient, TurnServer, VerbError,
 };
+use support::{SERVER, address, arrived, server_config};
 
-const SERVER: &str = "198.51.100.1:3478";
 const PEER: &str = "203.0.113.7:6000";
-
-fn address(text: &str) -> SocketAddr {
-    text.parse().unwrap()
-}
-
-fn arrived(sent: &Transmit) -> Received<'_> {
-    let (local, remote) = (sent.remote, sent.local);
-    Received { transport: sent.transport, local, remote, payload: &sent.payload }
-}
 
 struct Pair {
     now: Instant,
@@ -42,11 +35,8 @@ struct Pair {
 impl Pair {
     fn new(transport: Transport, user: &str, configure: impl FnOnce(&mut ServerConfig)) -> Self {
         let now = Instant::now();
-        let mut config = ServerConfig::new("example.org");
-        config.users.add(Credentials::new("user", "secret"));
+        let mut config = server_config();
         config.users.add(Credentials::new("other", "secret"));
-        config.listeners.push(address(SERVER));
-        config.relays.push(RelayAddress::new(address(SERVER).ip()));
         configure(&mut config);
         let server = TurnServer::new(config, [1; 32], now);
         let credentials = Credentials::new(user, "secret");

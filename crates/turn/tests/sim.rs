@@ -7,6 +7,8 @@
     reason = "helpers of tests stop at what they did not expect"
 )]
 
+mod support;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -16,14 +18,10 @@ use linkspan_turn::{
     Received, RelayAddress, RequestError, ServerConfig, ServerEvent, StreamFramer, Transport,
     TurnClient, TurnServer, ms,
 };
+use support::{SERVER, address, server_config};
 
-const SERVER: &str = "198.51.100.1:3478";
 const CLIENT: &str = "192.0.2.10:5000";
 const PEER: &str = "203.0.113.7:6000";
-
-fn address(text: &str) -> SocketAddr {
-    text.parse().unwrap()
-}
 
 /// One server, clients, and peers that echo what they get in capitals.
 struct World {
@@ -44,10 +42,7 @@ struct World {
 impl World {
     fn new(seed: u64, link: Link, configure: impl FnOnce(&mut ServerConfig)) -> Self {
         let now = Instant::now();
-        let mut config = ServerConfig::new("example.org");
-        config.users.add(Credentials::new("user", "secret"));
-        config.listeners.push(address(SERVER));
-        config.relays.push(RelayAddress::new(address(SERVER).ip()));
+        let mut config = server_config();
         config.ms_turn = true;
         configure(&mut config);
         let mut bytes = [0; 32];

@@ -6,23 +6,21 @@
     reason = "helpers of tests stop at what they did not expect"
 )]
 
+mod support;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use linkspan_turn::{
     AllocateError, Allocation, ClientConfig, ClientEvent, ConnectionId, Credentials, PeerPolicy,
-    Received, RelayAddress, RequestError, ServerConfig, ServerEvent, Transmit, Transport,
-    TurnClient, TurnServer, VerbError, Way,
+    Received, RequestError, ServerConfig, ServerEvent, Transport, TurnClient, TurnServer,
+    VerbError, Way,
 };
+use support::{SERVER, address, arrived, server_config};
 
-const SERVER: &str = "198.51.100.1:3478";
 const CLIENT: &str = "192.0.2.1:5000";
 const DATA: &str = "192.0.2.1:5001";
 const PEER: &str = "203.0.113.7:80";
-
-fn address(text: &str) -> SocketAddr {
-    text.parse().unwrap()
-}
 
 struct Pair {
     now: Instant,
@@ -38,11 +36,8 @@ impl Pair {
         change: impl FnOnce(&mut ClientConfig),
     ) -> Self {
         let now = Instant::now();
-        let mut config = ServerConfig::new("example.org");
-        config.users.add(Credentials::new("user", "secret"));
+        let mut config = server_config();
         config.users.add(Credentials::new("other", "secret"));
-        config.listeners.push(address(SERVER));
-        config.relays.push(RelayAddress::new(address(SERVER).ip()));
         config.tcp_relay = true;
         configure(&mut config);
         let server = TurnServer::new(config, [1; 32], now);
@@ -134,11 +129,6 @@ impl Pair {
             .iter()
             .any(|event| matches!(event, ServerEvent::Close { connection } if *connection == id))
     }
-}
-
-fn arrived(sent: &Transmit) -> Received<'_> {
-    let (local, remote) = (sent.remote, sent.local);
-    Received { transport: sent.transport, local, remote, payload: &sent.payload }
 }
 
 #[test]

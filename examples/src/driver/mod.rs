@@ -17,7 +17,6 @@ use linkspan_gateway::{
 use linkspan_sip as sip;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
-use tokio_rustls::rustls::pki_types::ServerName;
 
 use self::handle::Control;
 use crate::events::{call_of_event, describe_event};
@@ -335,11 +334,8 @@ fn relay_paths(config: &Config, tls: Option<&Tls>) -> io::Result<HashMap<SocketA
             TurnTransport::Tls => {
                 let tls =
                     tls.ok_or_else(|| io::Error::other("a TURN server over TLS needs [tls]"))?;
-                let name = match server.server_name.as_str() {
-                    "" => ServerName::from(server.address.ip()),
-                    name => ServerName::try_from(name.to_owned()).map_err(io::Error::other)?,
-                };
-                path = RelayPath::Tls(tls.connector().clone(), name);
+                let name = Some(server.server_name.as_str()).filter(|name| !name.is_empty());
+                path = RelayPath::tls(tls, server.address, name)?;
             }
             _ => continue,
         }

@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use linkspan_ice::Transport;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
@@ -123,7 +124,7 @@ impl MediaEngine {
         packet: BytesMut,
         now: Instant,
     ) -> Result<(), MediaInputError> {
-        self.take(false, local, remote, packet, now)
+        self.take(Transport::Udp, local, remote, packet, now)
     }
 
     /// Takes a whole message that came over the TCP or TLS connection from the socket `local` to a
@@ -139,7 +140,7 @@ impl MediaEngine {
         packet: BytesMut,
         now: Instant,
     ) -> Result<(), MediaInputError> {
-        self.take(true, local, remote, packet, now)
+        self.take(Transport::Tcp, local, remote, packet, now)
     }
 
     /// The connection to a TURN server could not be opened, or has ended.
@@ -153,7 +154,7 @@ impl MediaEngine {
 
     fn take(
         &mut self,
-        is_frame: bool,
+        transport: Transport,
         local: SocketAddr,
         remote: SocketAddr,
         mut packet: BytesMut,
@@ -165,11 +166,7 @@ impl MediaEngine {
         };
         let peer = self.peer_of(at);
         let Some(stream) = self.stream(at) else { return Err(MediaInputError::NotMine) };
-        let taken = if is_frame {
-            stream.transport.handle_frame(local, remote, &mut packet, now)
-        } else {
-            stream.transport.handle_input(local, remote, &mut packet, now)
-        };
+        let taken = stream.transport.take(transport, local, remote, &mut packet, now);
         let result = match taken {
             Ok(Incoming::Rtp(len)) => {
                 packet.truncate(len);

@@ -205,7 +205,8 @@ impl MediaTransport {
         }
     }
 
-    fn take(
+    /// Both of them: a datagram, or a message that came over a connection.
+    pub(in crate::media) fn take(
         &mut self,
         transport: ice::Transport,
         local: SocketAddr,
@@ -221,24 +222,21 @@ impl MediaTransport {
             Some(link) => link.unwrap(ice::Received { transport, local, remote, payload: packet }),
             None => (remote, 0..packet.len()),
         };
-        let is_bare = inner.len() == packet.len();
-        let taken = match demultiplex(packet.get(inner.clone()).unwrap_or_default()) {
-            PacketKind::Stun => {
-                self.take_stun(ice::Received { transport, local, remote, payload: packet }, now)
-            }
-            // Over a connection only the relay speaks; what it frames otherwise is its own.
-            _ if is_bare && transport == ice::Transport::Tcp => {
-                self.take_stun(ice::Received { transport, local, remote, payload: packet }, now)
-            }
-            kind => {
-                let len = inner.len();
+        let kind = demultiplex(packet.get(inner.clone()).unwrap_or_default());
+        // Over a connection only the relay speaks; what it frames otherwise is its own.
+        let is_framed = transport == ice::Transport::Tcp && inner.len() == packet.len();
+        let taken = if kind == PacketKind::Stun || is_framed {
+            self.take_stun(ice::Received { transport, local, remote, payload: packet }, now)
+        } else {
+            let len = inner.len();
+            if inner.start > 0 {
                 packet.copy_within(inner, 0);
-                let packet = packet.get_mut(..len).unwrap_or_default();
-                match kind {
-                    PacketKind::Rtp => self.take_rtp(source, packet, now),
-                    PacketKind::Rtcp => self.take_rtcp(source, packet, now),
-                    _ => Err(DropReason::Unknown),
-                }
+            }
+            let packet = packet.get_mut(..len).unwrap_or_default();
+            match kind {
+                PacketKind::Rtp => self.take_rtp(source, packet, now),
+                PacketKind::Rtcp => self.take_rtcp(source, packet, now),
+                _ => Err(DropReason::Unknown),
             }
         };
         taken.map_err(|reason| {
